@@ -1,0 +1,61 @@
+"""What a data set is to every other room: one row a person, columns as arrays, photographs on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vitruvian.skeleton import Skeleton
+from vitruvian.types import UserError
+
+# (row, factor) -> RGB uint8 (H, W, 3) and the factor, 1 to `factor`, by which it was decoded smaller.
+Photo = Callable[[int, int], tuple[np.ndarray, int]]
+
+
+@dataclass(frozen=True)
+class People:
+    """A data set. File quirks (bases, flags, sentinels) end in its reader."""
+
+    name: str
+    skeleton: Skeleton
+    joints: np.ndarray  # (N, J, 2) float32 xy_image; 0 where there is no coordinate
+    state: np.ndarray  # (N, J) uint8, values of State
+    box: np.ndarray  # (N, 4) float32 image px: where the person is looked for
+    key: np.ndarray  # (N,) int64, names the row for ever: seeds its draws
+    photo: Photo
+    label: Callable[[int], str]  # row -> what a message calls it (a file's name)
+    size: Callable[[int], tuple[int, int]]  # row -> height, width of the photograph in px
+    subsets: dict[str, np.ndarray]  # name -> rows
+    provenance: str  # one line: which file, how many rows, which convention, licence
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    def subset(self, name: str) -> People:
+        """The rows of a subset; "all" is every row.
+
+        Raises:
+            UserError: the data set has no such subset.
+        """
+        if name == "all":
+            return self
+        if name not in self.subsets:
+            known = ", ".join(["all", *self.subsets])
+            raise UserError(f"data set {self.name!r} has no subset {name!r}, only: {known}")
+        return self.rows(self.subsets[name])
+
+    def rows(self, rows: np.ndarray) -> People:
+        """Some rows, in the order given."""
+        return replace(
+            self,
+            joints=self.joints[rows],
+            state=self.state[rows],
+            box=self.box[rows],
+            key=self.key[rows],
+            photo=lambda row, factor: self.photo(int(rows[row]), factor),
+            label=lambda row: self.label(int(rows[row])),
+            size=lambda row: self.size(int(rows[row])),
+            subsets={},
+        )

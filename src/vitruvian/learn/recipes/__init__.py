@@ -1,0 +1,31 @@
+"""Recipes by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+from vitruvian.learn.recipes import resnet_fcn
+from vitruvian.recipe import Recipe, read_recipe
+from vitruvian.types import UserError
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "resnet_fcn/paper": resnet_fcn.paper,
+    "resnet_fcn/baseline": resnet_fcn.baseline,
+    "resnet_fcn/compact": resnet_fcn.compact,
+}
+
+
+def find_recipe(name: str) -> Recipe:
+    """A recipe by name, or from a YAML file.
+
+    Raises:
+        UserError: there is none; the message names the nearest.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return read_recipe(Path(name))
+    if name not in RECIPES:
+        near = difflib.get_close_matches(name, RECIPES, 1, 0)
+        raise UserError(f"no recipe {name!r}; nearest: {near[0]!r}; or give a .yaml file")
+    return RECIPES[name]()

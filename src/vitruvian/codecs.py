@@ -1,0 +1,85 @@
+"""Joints <-> heatmaps: encode and decode side by side, from the same numbers. Axes as in `types`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+OFFSETS = ("none", "both_axes", "highest_neighbour", "local_mean")
+
+
+def encode_gaussians(xy_cell: Tensor, h: int, w: int, sigma: float) -> Tensor:
+    """A Gaussian of height 1 and `sigma` cells at each joint: (B, J, 2) -> (B, J, h, w).
+
+    A joint outside the map leaves only its tail; the whole batch is one outer product.
+    """
+    x = torch.arange(w, device=xy_cell.device)
+    y = torch.arange(h, device=xy_cell.device)
+    along_x = torch.exp((x - xy_cell[..., :1]).square() / (-2 * sigma**2))  # (B, J, w)
+    along_y = torch.exp((y - xy_cell[..., 1:]).square() / (-2 * sigma**2))  # (B, J, h)
+    return along_y[..., :, None] * along_x[..., None, :]
+
+
+def decode_heatmaps(heatmaps: Tensor, offset: str = "both_axes") -> tuple[Tensor, Tensor]:
+    """The highest cell, refined: (B, J, h, w) -> xy_cell (B, J, 2), height there (B, J).
+
+    Args:
+        heatmaps: any real values; the first of equal maxima wins.
+        offset: "none"; "both_axes", a quarter cell towards the higher neighbour along each axis, unless
+            the peak lies on the border (Newell et al.'s code); "highest_neighbour", a quarter cell
+            towards the highest of the four neighbours (Wang & Hao); "local_mean", the mean position in
+            the 5 x 5 window, weighted by its values above 0.
+    """
+    h, w = heatmaps.shape[-2:]
+    flat = heatmaps.flatten(2)  # (B, J, h w)
+    index = flat.argmax(-1, keepdim=True)  # (B, J, 1)
+    height = flat.gather(-1, index)[..., 0]
+    x, y = index % w, index // w
+    xy_cell = torch.cat([x, y], -1).to(heatmaps.dtype)
+    if offset == "none":
+        return xy_cell, height
+    if offset == "local_mean":
+        return xy_cell + _local_mean(flat, x, y, h, w), height
+
+    def at(dx: int, dy: int) -> Tensor:
+        near = (y + dy).clamp(0, h - 1) * w + (x + dx).clamp(0, w - 1)
+        return flat.gather(-1, near)[..., 0]
+
+    right, left, down, up = at(1, 0), at(-1, 0), at(0, 1), at(0, -1)
+    inside = ((x > 0) & (x < w - 1) & (y > 0) & (y < h - 1))[..., 0]
+    along = torch.stack([right - left, down - up], -1)
+    if offset == "highest_neighbour":
+        best_x, best_y = torch.maximum(right, left), torch.maximum(down, up)
+        along = along * torch.stack([best_x >= best_y, best_y > best_x], -1)
+    return xy_cell + 0.25 * along.sign() * inside[..., None], height
+
+
+def _local_mean(flat: Tensor, x: Tensor, y: Tensor, h: int, w: int) -> Tensor:
+    """The offset (B, J, 2) in cells of the mean position in the 5 x 5 window about (x, y) (B, J, 1)."""
+    step = torch.arange(-2, 3, device=flat.device)
+    dx, dy = step.repeat(5), step.repeat_interleave(5)  # (25,)
+    near_x, near_y = x + dx, y + dy  # (B, J, 25)
+    inside = (near_x >= 0) & (near_x < w) & (near_y >= 0) & (near_y < h)
+    index = near_y.clamp(0, h - 1) * w + near_x.clamp(0, w - 1)
+    weight = flat.gather(-1, index).clamp(min=0) * inside
+    total = weight.sum(-1).clamp(min=1e-12)
+    return torch.stack([(weight * dx).sum(-1) / total, (weight * dy).sum(-1) / total], -1)
+
+
+def window_mass(probabilities: Tensor, xy_cell: Tensor) -> Tensor:
+    """How much of each map (B, J, h, w), which sums to 1, lies in the 5 x 5 cells about a point.
+
+    Returns:
+        (B, J), 0 to 1.
+    """
+    h, w = probabilities.shape[-2:]
+    y = torch.arange(h, device=xy_cell.device)
+    x = torch.arange(w, device=xy_cell.device)
+    near_x = ((x - xy_cell[..., :1]).abs() <= 2.5).to(probabilities.dtype)  # (B, J, w)
+    near_y = ((y - xy_cell[..., 1:]).abs() <= 2.5).to(probabilities.dtype)  # (B, J, h)
+    return (near_y[..., None, :] @ probabilities @ near_x[..., :, None])[..., 0, 0].clamp(0, 1)
+
+
+def flip_maps(heatmaps: Tensor, swap: list[int]) -> Tensor:
+    """Maps (B, J, h, w) of a mirrored crop, as they would stand for the crop itself."""
+    return heatmaps.flip(-1)[:, swap]

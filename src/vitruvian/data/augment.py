@@ -1,0 +1,121 @@
+"""Random changes of a person's crop: geometry as one matrix, colour as one table, pasted occluders.
+
+Every draw comes from the generator passed in, always in the same order; `loader` seeds it from
+(seed, epoch, key of the person), so that neither workers nor resuming change what is seen.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from vitruvian import geometry
+from vitruvian.types import State
+
+Chance = float
+
+
+class Augment(BaseModel):
+    """How training crops vary; the defaults change nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fill: tuple[float, float] | None = Field(
+        None, description="share of the crop that the joints' longer extent fills, uniform"
+    )
+    scale: tuple[float, float] = Field((1.0, 1.0), description="factor on the box, uniform")
+    scale_sigma: float = Field(
+        0.0, ge=0, description="box x 2^N(0, sigma), the exponent clipped at 2 sigma"
+    )
+    rotation: float = Field(0.0, ge=0, description="degrees: limit (uniform) or sigma (normal)")
+    rotation_law: Literal["uniform", "normal"] = "uniform"
+    rotation_clip: float = Field(2.0, gt=0, description="sigmas at which a normal draw is clipped")
+    rotation_chance: Chance = Field(1.0, ge=0, le=1)
+    translation: float = Field(0.0, ge=0, description="box sides per axis, uniform limit")
+    flip: Chance = Field(0.0, ge=0, le=1)
+    colour: float = Field(0.0, ge=0, lt=1, description="each channel x U(1 - colour, 1 + colour)")
+    occluders: int = Field(0, ge=0, description="shapes pasted on a crop, at most")
+
+
+def draw_matrix(
+    augment: Augment, rng: np.random.Generator, box: np.ndarray, extent: float, height: int, width: int
+) -> np.ndarray:
+    """`to_image` (2, 3) of one augmented crop.
+
+    Args:
+        box: (4,) image px, the person's box.
+        extent: px, the longer side of the located joints; what `fill` is a share of.
+        height, width: of the crop, px.
+    """
+    draws = rng.random(8)
+    normal = rng.standard_normal(2)
+    box = geometry.fit_aspect(box, height, width).astype(np.float64)
+    factor = augment.scale[0] + draws[0] * (augment.scale[1] - augment.scale[0])
+    factor *= 2 ** (augment.scale_sigma * np.clip(normal[0], -2, 2))
+    if augment.fill is not None and extent > 0:
+        fill = augment.fill[0] + draws[1] * (augment.fill[1] - augment.fill[0])
+        factor *= extent / (fill * min(box[2], box[3] * width / height))
+    shift = (2 * draws[2:4] - 1) * augment.translation * box[2:] * factor
+    centre, size = box[:2] + box[2:] / 2 + shift, box[2:] * factor
+    angle = 0.0
+    if draws[4] < augment.rotation_chance:
+        clip = augment.rotation_clip
+        unit = np.clip(normal[1], -clip, clip)
+        angle = augment.rotation * (unit if augment.rotation_law == "normal" else 2 * draws[5] - 1)
+    turned = np.concatenate([centre - size / 2, size])
+    return geometry.crop_to_image(turned, height, width, angle, bool(draws[6] < augment.flip))
+
+
+def change_colour(augment: Augment, rng: np.random.Generator, crop: np.ndarray) -> np.ndarray:
+    """The crop (H, W, 3) uint8 with each channel's brightness changed."""
+    gain = 1 + augment.colour * (2 * rng.random(3) - 1)
+    if not augment.colour:
+        return crop
+    table = np.clip(np.arange(256)[:, None] * gain, 0, 255).astype(np.uint8)
+    return cv2.LUT(crop, table[None])
+
+
+def paste_occluders(
+    augment: Augment,
+    rng: np.random.Generator,
+    crop: np.ndarray,
+    joints: np.ndarray,
+    state: np.ndarray,
+) -> np.ndarray:
+    """Shapes pasted in place on the crop; the new states (J,): visible joints under them are occluded.
+
+    A shape is an ellipse or a rectangle, 10 to 40 % of the crop wide, filled with one colour or with
+    another part of the crop. What hides a joint is the very mask that paints.
+
+    Args:
+        crop: (H, W, 3) uint8, changed in place.
+        joints: (J, 2) xy_crop.
+        state: (J,) uint8.
+    """
+    H, W = crop.shape[:2]
+    state = state.copy()
+    for _ in range(int(rng.integers(augment.occluders + 1))):
+        half = (0.05 + 0.15 * rng.random(2)) * (W, H)
+        centre = rng.random(2) * (W, H) - 0.5
+        power = 2 if rng.random() < 0.5 else np.inf  # an ellipse or a rectangle
+
+        def inside(xy: np.ndarray, centre=centre, half=half, power=power) -> np.ndarray:  # type: ignore[no-untyped-def]
+            u = np.abs((xy - centre) / half)
+            return (u**2).sum(-1) <= 1 if power == 2 else (u <= 1).all(-1)
+
+        x0, y0 = np.maximum(np.ceil(centre - half), 0).astype(int)
+        x1, y1 = np.minimum(np.floor(centre + half) + 1, (W, H)).astype(int)
+        if x1 <= x0 or y1 <= y0:
+            continue
+        grid = np.stack(np.meshgrid(np.arange(x0, x1), np.arange(y0, y1)), -1)  # (h, w, 2)
+        target = crop[y0:y1, x0:x1]
+        paint: np.ndarray = rng.integers(0, 256, 3).astype(np.uint8)
+        if rng.random() < 0.5:
+            x, y = rng.integers(0, (W - (x1 - x0) + 1, H - (y1 - y0) + 1))
+            paint = crop[y : y + y1 - y0, x : x + x1 - x0].copy()
+        np.copyto(target, paint, where=inside(grid)[..., None])
+        state[(state == State.VISIBLE) & inside(joints)] = State.OCCLUDED
+    return state

@@ -1,0 +1,151 @@
+"""Poses drawn on their photograph.
+
+Right, left and middle have three colours that colour-blind readers tell apart (Okabe and Ito,
+2008), with a dark rim that shows them on any photograph. A joint below the threshold is a ring, and
+a limb that touches one is thin and dashed.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vitruvian.skeleton import Skeleton
+from vitruvian.types import Poses, UserError
+
+Colour = tuple[int, int, int]
+
+SIDE_COLOURS: dict[str, Colour] = {  # RGB
+    "right": (230, 159, 0),
+    "left": (86, 180, 233),
+    "middle": (240, 240, 240),
+}
+_RIM: Colour = (20, 20, 20)
+_FAR = 1e6  # px; OpenCV's fixed-point coordinates end soon after
+_SHIFT = 4  # binary digits after the point in the coordinates that OpenCV draws at
+_DASHES = 60  # at most, for a limb that leaves the photograph far behind
+
+
+def draw_poses(
+    photo: np.ndarray, poses: Poses, skeleton: Skeleton, threshold: float = 0.3
+) -> np.ndarray:
+    """A copy of a photograph, RGB uint8 (H, W, 3), with limbs and joints.
+
+    Joints that are not finite are left out.
+
+    Raises:
+        ValueError: the poses have another number of joints than the skeleton.
+    """
+    if poses.xy.shape[1] != len(skeleton):
+        raise ValueError(f"{poses.xy.shape[1]} joints, but {skeleton.name!r} has {len(skeleton)}")
+    drawn = np.ascontiguousarray(photo).copy()
+    for xy, score in zip(poses.xy, poses.score, strict=True):
+        _draw_pose(drawn, xy, score >= threshold, skeleton)
+    return drawn
+
+
+def side(joint: str) -> str:
+    """Which of "right", "left" and "middle", by the words of a joint's name."""
+    words = joint.lower().replace("-", "_").replace(" ", "_").split("_")
+    return next((word for word in ("right", "left") if word in words), "middle")
+
+
+def write_image(path: Path | str, photo: np.ndarray, quality: int = 90) -> None:
+    """RGB uint8 (H, W, 3) as a PNG or JPEG, by the suffix; the file is whole or absent at any time.
+
+    Raises:
+        UserError: another suffix, or the file cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (".png", ".jpg", ".jpeg"):
+        raise UserError(f"{path} cannot be written: name it .png, .jpg or .jpeg")
+    options = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, quality]
+    try:
+        _, coded = cv2.imencode(suffix, cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), options)
+    except cv2.error:
+        size = f"{photo.shape[1]} x {photo.shape[0]} px"
+        raise UserError(f"{path} cannot be written: {size} is no size for {suffix}") from None
+    _write_whole(path, coded.tobytes())
+
+
+def _draw_pose(drawn: np.ndarray, xy: np.ndarray, sure: np.ndarray, skeleton: Skeleton) -> None:
+    """Draws one pose xy (J, 2) px in place; rims first, so that no limb is cut by another's rim."""
+    there = np.isfinite(xy).all(-1)
+    if not there.any():
+        return
+    xy = np.clip(np.where(there[:, None], xy, 0), -_FAR, _FAR)
+    width = _line_width(drawn, xy[there])
+    limbs = [(skeleton.index(*limb), _limb_colour(*limb)) for limb in skeleton.limbs]
+    for rim in (True, False):
+        for (a, b), colour in limbs:
+            if not (there[a] and there[b]):
+                continue
+            shown = _RIM if rim else colour
+            if sure[a] and sure[b]:
+                _line(drawn, xy[a], xy[b], shown, width + 2 * rim)
+            else:
+                _dashes(drawn, xy[a], xy[b], shown, max(1, width // 2) + 2 * rim, 3 * width)
+    for j, name in enumerate(skeleton.joint_names):
+        if there[j]:
+            _joint(drawn, xy[j], SIDE_COLOURS[side(name)], width, bool(sure[j]))
+
+
+def _line_width(drawn: np.ndarray, xy: np.ndarray) -> int:
+    """Whole px, in proportion to the person but never to more than the photograph."""
+    extent = min(float(np.ptp(xy, axis=0).max()), max(drawn.shape[:2]))
+    return max(1, round(0.012 * extent), round(0.002 * max(drawn.shape[:2])))
+
+
+def _limb_colour(a: str, b: str) -> Colour:
+    sides = {side(a), side(b)} - {"middle"}
+    return SIDE_COLOURS[sides.pop() if len(sides) == 1 else "middle"]
+
+
+def _line(
+    drawn: np.ndarray, start: np.ndarray, end: np.ndarray, colour: Colour, width: int
+) -> None:
+    cv2.line(drawn, _fixed(start), _fixed(end), colour, width, cv2.LINE_AA, _SHIFT)
+
+
+def _dashes(
+    drawn: np.ndarray, start: np.ndarray, end: np.ndarray, colour: Colour, width: int, dash: float
+) -> None:
+    """A dashed line that starts and ends with a dash of about `dash` px."""
+    length = float(np.linalg.norm(end - start))
+    count = int(np.clip(round(length / (2 * dash)), 1, _DASHES))
+    for i in range(count):
+        a, b = 2 * i / (2 * count - 1), (2 * i + 1) / (2 * count - 1)
+        _line(drawn, start + a * (end - start), start + b * (end - start), colour, width)
+
+
+def _joint(drawn: np.ndarray, xy: np.ndarray, colour: Colour, width: int, sure: bool) -> None:
+    """A filled dot, or a ring of the same size."""
+    radius, at = round(1.6 * width * 2**_SHIFT) + 2**_SHIFT, _fixed(xy)
+    if sure:
+        cv2.circle(drawn, at, radius + 2**_SHIFT, _RIM, -1, cv2.LINE_AA, _SHIFT)
+        cv2.circle(drawn, at, radius, colour, -1, cv2.LINE_AA, _SHIFT)
+    else:
+        line = max(1, width // 2)
+        cv2.circle(drawn, at, radius, _RIM, line + 2, cv2.LINE_AA, _SHIFT)
+        cv2.circle(drawn, at, radius, colour, line, cv2.LINE_AA, _SHIFT)
+
+
+def _fixed(xy: np.ndarray) -> tuple[int, int]:
+    x, y = np.rint(xy * 2**_SHIFT).astype(int).tolist()
+    return x, y
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            beside.write_bytes(data)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}): check the folder") from None

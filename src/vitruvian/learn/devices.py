@@ -1,0 +1,70 @@
+"""Devices and processes: the same command on a laptop, a GPU and several machines (torchrun)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+from vitruvian.types import UserError
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this process trains."""
+
+    device: torch.device
+    rank: int = 0
+    processes: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes files and speaks."""
+        return self.rank == 0
+
+
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
+    """The device for "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        UserError: the machine has no such device.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if present[kind])
+    if name not in present:
+        raise UserError(f"no device {name!r}; choose auto, cpu, cuda or mps")
+    if not present[name]:
+        raise UserError(f"this machine has no {name} that PyTorch can use; take --device cpu")
+    return torch.device("cuda", local_rank) if name == "cuda" else torch.device(name)
+
+
+@contextmanager
+def place(device: str) -> Iterator[Place]:
+    """This process's place; under torchrun it joins the others (NCCL on GPUs, else gloo)."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    rank = int(os.environ.get("RANK", "0"))
+    chosen = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    if processes == 1:
+        yield Place(chosen)
+        return
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield Place(chosen, rank, processes)
+    finally:
+        dist.destroy_process_group()
+
+
+def agree(flag: bool, where: Place) -> bool:
+    """True on every process when it is on any."""
+    if where.processes == 1:
+        return flag
+    value = torch.tensor(int(flag), device=where.device)
+    dist.all_reduce(value, dist.ReduceOp.MAX)
+    return bool(value.item())

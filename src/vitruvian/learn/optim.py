@@ -1,0 +1,71 @@
+"""Optimisers by name, rates as a function of the step, and averaged weights."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vitruvian.recipe import Optim, Schedule
+from vitruvian.types import UserError
+
+OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+}
+
+
+def optimiser(optim: Optim, net: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser of the parameters that are trained now.
+
+    Raises:
+        UserError: PyTorch's optimiser takes no such option.
+    """
+    trained = [p for p in net.parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = [{"params": trained, "weight_decay": optim.weight_decay}]
+    if optim.weight_decay and not optim.decay_norms:
+        groups = [
+            {"params": [p for p in trained if p.dim() > 1], "weight_decay": optim.weight_decay},
+            {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+    try:
+        return OPTIMISERS[optim.name](groups, lr=optim.lr, **optim.options)
+    except TypeError as error:
+        raise UserError(f"optimiser {optim.name!r}: {error}") from None
+
+
+def rate_factor(schedule: Schedule, step: int, steps: int, drops: int = 0) -> float:
+    """What the rate is multiplied by at a step.
+
+    Args:
+        drops: plateau: how often the rate has dropped so far.
+    """
+    share = step / steps
+    if share < schedule.warmup:
+        return (step + 1) / (schedule.warmup * steps + 1)
+    if schedule.law == "cosine":
+        along = (share - schedule.warmup) / (1 - schedule.warmup)
+        return schedule.floor + (1 - schedule.floor) * (1 + math.cos(math.pi * along)) / 2
+    if schedule.law == "drops":
+        return schedule.factor ** sum(share >= drop for drop in schedule.drops)
+    if schedule.law == "plateau":
+        return schedule.factor**drops
+    return 1.0
+
+
+def float_state(net: nn.Module) -> dict[str, Tensor]:
+    """What averaging follows: every floating-point parameter and buffer by name, not copied."""
+    return {name: value for name, value in net.state_dict().items() if value.is_floating_point()}
+
+
+@torch.no_grad()
+def average(shadow: dict[str, Tensor], net: nn.Module, decay: float, step: int) -> None:
+    """One step of the averaged weights, in place; the decay grows into `decay` over the first steps."""
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    now = float_state(net)
+    torch._foreach_lerp_([shadow[name] for name in shadow], [now[name] for name in shadow], weight)

@@ -1,0 +1,82 @@
+"""A net as a `Runner`: crops in, poses out, as the exported graph gives them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import nn
+
+from vitruvian.learn.devices import choose_device
+from vitruvian.models import ModelInfo, read_weights
+from vitruvian.skeleton import Skeleton
+from vitruvian.systems import SYSTEMS
+from vitruvian.systems.contract import Ask, System, build, predict
+from vitruvian.types import UserError
+from vitruvian.use.runners import Runner
+
+
+def system_and_config(name: str, values: dict[str, Any], origin: str) -> tuple[System, Any]:
+    """A system by name and its config from plain values.
+
+    Raises:
+        UserError: no such system, an unknown size, or one of the wrong type.
+    """
+    if name not in SYSTEMS:
+        raise UserError(f"{origin}: no system {name!r}, only {', '.join(SYSTEMS)}")
+    system = SYSTEMS[name]
+    known = list(system.config.__dataclass_fields__)  # type: ignore[attr-defined]
+    if unknown := sorted(set(values) - set(known)):
+        raise UserError(f"{origin}: system {name!r} has no size {unknown[0]!r}, only {', '.join(known)}")
+    try:
+        return system, TypeAdapter(system.config).validate_python(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        raise UserError(
+            f"{origin}: config.{place}: {fault['msg'].lower()}, got {fault['input']!r}"
+        ) from None
+
+
+def new_net(system: System, config: Any, skeleton: Skeleton, seed: int) -> nn.Module:
+    """A net with weights drawn from `seed`, channels last."""
+    torch.manual_seed(seed)
+    return build(system, config, skeleton).to(memory_format=torch.channels_last)
+
+
+def net_runner(system: System, net: nn.Module, device: torch.device) -> Runner:
+    """The net's own `predict` as a runner."""
+
+    def run(image: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray]:
+        crops = torch.from_numpy(image).to(device).permute(0, 3, 1, 2)
+        answer = predict(system, net, crops, Ask(flip=flip))
+        return answer.xy.float().cpu().numpy(), answer.score.float().cpu().numpy()
+
+    return run
+
+
+def load_net(folder: Path, info: ModelInfo) -> tuple[System, nn.Module]:
+    """The net of a model folder, in eval mode on the CPU.
+
+    Raises:
+        UserError: the weights do not fit the architecture that the folder names.
+    """
+    system, config = system_and_config(info.system, info.config, str(folder))
+    net = new_net(system, config, info.skeleton, seed=0)
+    weights = {name: torch.from_numpy(value) for name, value in read_weights(folder).items()}
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[-1].strip()
+        raise UserError(f"{folder}: the weights do not fit system {info.system!r}: {first}") from None
+    return system, net.eval()
+
+
+def torch_runner(folder: Path, info: ModelInfo, device: str = "auto") -> Runner:
+    """A model folder run by PyTorch."""
+    system, net = load_net(folder, info)
+    chosen = choose_device(device)
+    return net_runner(system, net.to(chosen), chosen)

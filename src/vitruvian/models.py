@@ -1,0 +1,331 @@
+"""What a model folder is: written whole, verified when read, never unpickled.
+
+    model.safetensors   the weights, perhaps in half precision
+    model.onnx          the whole graph, uint8 crops -> joints (absent where a system has none)
+    config.json         `ModelInfo`
+    README.md           the card
+
+A run folder holds its model in the subfolder `model/`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import safetensors.numpy
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+)
+from safetensors import SafetensorError
+
+from vitruvian.skeleton import Skeleton, skeleton_from_dict
+from vitruvian.types import UserError
+
+FORMAT = 1
+WEIGHTS, GRAPH, CONFIG, CARD = "model.safetensors", "model.onnx", "config.json", "README.md"
+BUNDLED = Path(__file__).parent / "bundled"
+
+_CURE = "copy the model again from its source"
+
+
+def _skeleton(value: Any) -> Skeleton:
+    if isinstance(value, Skeleton):
+        return value
+    try:
+        return skeleton_from_dict(value)
+    except UserError as error:
+        raise ValueError(str(error)) from None
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Preprocessing(_Part):
+    """How a photograph becomes the net's input."""
+
+    crop: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]  # H, W in px
+    margin: float = Field(default=1.25, gt=0)  # side of a box in extents of the joints
+    input: str = "uint8 RGB (B, H, W, 3)"
+
+
+class Predict(_Part):
+    """What `predict` does when it is not told."""
+
+    passes: int = Field(default=2, ge=1, le=2)
+    threshold: float = Field(default=0.3, ge=0, le=1)
+
+
+class DataUsed(_Part):
+    """A data set that a model has learnt from."""
+
+    name: str
+    rows: int
+    licence: str
+
+
+class FileEntry(_Part):
+    """What a file of the folder must be."""
+
+    sha256: str
+    bytes: int
+
+
+class ModelInfo(_Part):
+    """`config.json` of a model folder."""
+
+    format: Literal[1] = 1
+    name: str  # the recipe's, e.g. "resnet_fcn/compact"
+    system: str
+    config: dict[str, Any]  # the system's sizes
+    skeleton: Annotated[
+        Skeleton, PlainValidator(_skeleton), PlainSerializer(lambda skeleton: skeleton.to_dict())
+    ]
+    preprocessing: Preprocessing
+    predict: Predict = Predict()
+    recipe: dict[str, Any] = {}
+    parameters: int
+    gmacs: float  # of one crop, without the flip test
+    data: tuple[DataUsed, ...] = ()
+    scores: tuple[dict[str, Any], ...] = ()
+    parity: dict[str, Any] | None = None  # px between the graph and the net, measured at export
+    files: dict[Literal["model.safetensors", "model.onnx"], FileEntry] = {}
+
+    @property
+    def crop(self) -> tuple[int, int]:
+        """Height and width of a crop in px."""
+        return self.preprocessing.crop
+
+    def to_json(self) -> str:
+        """As it stands in the file."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+
+def write_model(
+    folder: Path | str,
+    info: ModelInfo,
+    tensors: dict[str, np.ndarray],
+    onnx: bytes | None,
+    card: str,
+) -> ModelInfo:
+    """Writes a model folder beside its place and renames it: the old one or the new one is there.
+
+    When the process is killed between the two renames that replace an old folder, the old one waits
+    beside its place and `read_model` and `write_model` put it back.
+
+    Returns:
+        The info with `files` as written; what it held there before is ignored.
+
+    Raises:
+        UserError: `folder` holds something else than a model, or cannot be written.
+    """
+    folder = Path(folder) if Path(folder).name else Path(folder).resolve()
+    contents = {WEIGHTS: safetensors.numpy.save(_contiguous(tensors))}
+    if onnx is not None:
+        contents[GRAPH] = onnx
+    entries = {name: _entry(data) for name, data in contents.items()}
+    info = ModelInfo.model_validate({**dict(info), "files": entries})
+    contents |= {CONFIG: info.to_json().encode(), CARD: card.encode()}
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _put_back(folder)
+        _check_replaceable(folder)
+        beside = Path(
+            tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent)
+        )
+        try:
+            _write_synced(beside, contents)
+            _swap(beside, folder)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}): check the disk") from None
+    return info
+
+
+def read_model(folder: Path | str) -> ModelInfo:
+    """The info of a model folder whose files are what `config.json` says.
+
+    Raises:
+        UserError: the folder is no model, or a file is absent, cut short or changed.
+    """
+    folder = Path(folder)
+    info = _read_info(folder)
+    if WEIGHTS not in info.files:
+        raise UserError(f"{folder / CONFIG} does not list {WEIGHTS}: {_CURE}")
+    if GRAPH not in info.files and (folder / GRAPH).exists():
+        raise UserError(f"{folder / GRAPH} is not listed in {CONFIG}: remove it, or {_CURE}")
+    for name, entry in info.files.items():
+        path = folder / name
+        try:
+            size = path.stat().st_size
+            if size != entry.bytes:
+                raise UserError(f"{path} has {size} bytes and not {entry.bytes}: {_CURE}")
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror}): {_CURE}") from None
+        if digest != entry.sha256:
+            raise UserError(f"{path} was changed after it was written (sha256): {_CURE}")
+    return info
+
+
+def read_weights(folder: Path | str) -> dict[str, np.ndarray]:
+    """The tensors by name; half precision comes back as float32.
+
+    Raises:
+        UserError: the file is absent or damaged.
+    """
+    path = Path(folder) / WEIGHTS
+    try:
+        tensors = safetensors.numpy.load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read ({type(error).__name__}): {_CURE}") from None
+    return {
+        name: tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def bundled() -> dict[str, Path]:
+    """Name -> folder of the models that come with the package."""
+    folders = sorted(config.parent for config in BUNDLED.glob(f"*/{CONFIG}"))
+    return {_read_info(folder).name: folder for folder in folders}
+
+
+def find_model(name: str | Path) -> Path:
+    """A model folder.
+
+    Args:
+        name: a model folder, a run folder (whose model is in `model/`), the name of a bundled
+            model, or "default": the bundled one with the best total of its first score.
+
+    Raises:
+        UserError: there is none; the message names the nearest.
+    """
+    path = Path(name)
+    for folder in (path, path / "model"):
+        _put_back(folder)
+        if (folder / CONFIG).is_file():
+            return folder
+    models = bundled()
+    if str(name) == "default" and models:
+        return max(models.values(), key=lambda folder: _first_total(_read_info(folder)))
+    if str(name) in models:
+        return models[str(name)]
+    if path.exists():
+        raise UserError(f"{name} is no model folder: it has no {CONFIG}, nor has {path / 'model'}")
+    near = difflib.get_close_matches(str(name), models, 1, 0)
+    nearest = f"; nearest: {near[0]!r}" if near else "; none comes with this installation"
+    raise UserError(f"no model {name!r}: give a model folder or a bundled model's name{nearest}")
+
+
+def _read_info(folder: Path) -> ModelInfo:
+    """`config.json` alone, without a look at the other files."""
+    _put_back(folder)
+    path = folder / CONFIG
+    try:
+        values = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{folder} is no model folder: {CONFIG} ({error.strerror})") from None
+    except ValueError:
+        raise UserError(f"{path} is cut short or no JSON: {_CURE}") from None
+    if isinstance(values, dict) and values.get("format") != FORMAT:
+        known = f"format {values.get('format')!r}, and this version reads {FORMAT}"
+        raise UserError(f"{path} has {known}: install a newer version, or export the model again")
+    try:
+        return ModelInfo.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "it"
+        raise UserError(f"{path}: {place}: {first['msg']}: {_CURE}") from None
+
+
+def _first_total(info: ModelInfo) -> float:
+    try:
+        return float(info.scores[0]["total"]["value"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return -1.0
+
+
+def _contiguous(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    # safetensors writes the bytes of a strided view as they lie
+    return {name: np.ascontiguousarray(t).reshape(t.shape) for name, t in tensors.items()}
+
+
+def _entry(data: bytes) -> FileEntry:
+    return FileEntry(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+
+
+def _check_replaceable(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UserError(f"{folder} is a file: give another folder")
+    names = {entry.name for entry in folder.iterdir()}
+    foreign = sorted(names - {WEIGHTS, GRAPH, CONFIG, CARD})
+    if foreign or (names and CONFIG not in names):
+        found = (foreign or sorted(names))[0]
+        raise UserError(
+            f"{folder} holds something else than a model ({found}): give another folder"
+        )
+
+
+def _old(folder: Path) -> Path:
+    """Where the old folder waits while the new one takes its place."""
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _put_back(folder: Path) -> None:
+    """After a kill between the two renames of `_swap`."""
+    if folder.name and not folder.exists() and _old(folder).is_dir():
+        with contextlib.suppress(OSError):
+            os.replace(_old(folder), folder)
+
+
+def _swap(beside: Path, folder: Path) -> None:
+    old = _old(folder)
+    shutil.rmtree(old, ignore_errors=True)  # left by a kill after both renames
+    if folder.exists():
+        os.replace(folder, old)
+    try:
+        os.replace(beside, folder)
+    except BaseException:
+        _put_back(folder)
+        raise
+    _sync(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_synced(folder: Path, contents: dict[str, bytes]) -> None:
+    for name, data in contents.items():
+        with (folder / name).open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    folder.chmod(0o755)  # mkdtemp's is private
+    _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    """Makes renames in a folder last; a folder cannot be opened on Windows."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

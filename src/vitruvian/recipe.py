@@ -1,0 +1,162 @@
+"""What a training is, as one frozen value: written in Python, read from and shown as YAML.
+
+A recipe names a system, its sizes and a list of fits; it never names data.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vitruvian.data.augment import Augment
+from vitruvian.types import UserError
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Optim(_Value):
+    """An optimiser of PyTorch; `options` are its other arguments by PyTorch's names."""
+
+    name: Literal["adamw", "adam", "sgd", "rmsprop", "adagrad"] = "adamw"
+    lr: Positive = 1e-3
+    weight_decay: float = Field(0.0, ge=0)
+    decay_norms: bool = Field(True, description="weight decay also on biases and norm parameters")
+    options: dict[str, Any] = {}
+
+
+class Schedule(_Value):
+    """The factor on the rate; but for `plateau` a pure function of step / steps."""
+
+    law: Literal["constant", "cosine", "drops", "plateau"] = "constant"
+    warmup: float = Field(0.0, ge=0, lt=1, description="share of the steps with a rising rate")
+    floor: float = Field(0.0, ge=0, description="cosine: the last factor")
+    drops: tuple[float, ...] = Field((), description="drops: shares of the steps")
+    factor: float = Field(0.2, gt=0, lt=1, description="drops, plateau: what a drop multiplies by")
+    patience: int = Field(5, ge=1, description="plateau: evaluations on `tune` without a better score")
+    most_drops: int = Field(1, ge=0, description="plateau: how often the rate drops")
+
+
+class Fit(_Value):
+    """The training of one stage."""
+
+    stage: str
+    epochs: Positive = 1.0
+    steps: int | None = Field(None, ge=1, description="instead of epochs")
+    batch: int = Field(32, ge=1, description="persons per step, over all processes")
+    accumulate: int = Field(1, ge=1, description="parts a batch is computed in, to save memory")
+    optim: Optim = Optim()
+    schedule: Schedule = Schedule()
+    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
+    ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights")
+
+    def planned_steps(self, persons: int) -> int:
+        """How many steps the fit takes on that many training persons."""
+        return self.steps or max(1, math.ceil(self.epochs * persons / self.batch))
+
+
+class Recipe(_Value):
+    """A training, complete."""
+
+    name: str
+    system: str
+    config: dict[str, Any] = Field(description="sizes: the system's config, every field")
+    skeleton: str = "lsp"
+    augment: Augment = Augment()
+    fits: tuple[Fit, ...]
+    init: str = Field("none", description="the backbone's weights: none, timm, or a file")
+    precision: Literal["fp32", "bf16"] = "fp32"
+    evaluate_every: Positive = Field(1.0, description="epochs between scores on `tune`")
+    seed: int = Field(0, ge=0)
+
+    @property
+    def crop(self) -> tuple[int, int]:
+        """(H, W) px of a crop."""
+        H, W = self.config["crop"]
+        return int(H), int(W)
+
+    def to_yaml(self) -> str:
+        """The recipe as it stands in a run's folder."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def recipe_from_dict(values: Any, origin: str) -> Recipe:
+    """A recipe from plain values.
+
+    Raises:
+        UserError: one line that names the key, what is wrong and, for an unknown key, the nearest one.
+    """
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{origin}: {_first_fault(error)}") from None
+
+
+def read_recipe(path: Path) -> Recipe:
+    """A recipe from a YAML file.
+
+    Raises:
+        UserError: the file cannot be read, or is no recipe.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        raise UserError(f"{path} is not a readable YAML file") from None
+    return recipe_from_dict(values, str(path))
+
+
+def override(recipe: Recipe, settings: list[str]) -> Recipe:
+    """The recipe with some values replaced.
+
+    Args:
+        settings: such as "fits.0.optim.lr=1e-3" or "config.head=deconv"; values are read as YAML.
+
+    Raises:
+        UserError: a key does not exist (the message names the nearest), or a value has the wrong type.
+    """
+    values = recipe.model_dump(mode="json")
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set {setting}: write it as key.sub=value")
+        place: Any = values
+        *path, last = key.split(".")
+        for part in path:
+            place = place[_existing(place, part, key)]
+        place[_existing(place, last, key)] = yaml.safe_load(text)
+    return recipe_from_dict(values, "--set")
+
+
+def _existing(place: Any, part: str, key: str) -> Any:
+    """The key `part` of a dict, or the index of a list."""
+    if isinstance(place, list):
+        if part.isdigit() and int(part) < len(place):
+            return int(part)
+        raise UserError(f"--set {key}: {part!r} is not one of 0 to {len(place) - 1}")
+    if not isinstance(place, dict):
+        raise UserError(f"--set {key}: there is nothing below {part!r}")
+    if part not in place:
+        near = difflib.get_close_matches(part, place, 1, 0)
+        raise UserError(f"--set {key}: no key {part!r}; nearest: {near[0] if near else 'none'!r}")
+    return part
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        model: Any = Recipe
+        for part in fault["loc"][:-1]:
+            inner = {"augment": Augment, "optim": Optim, "schedule": Schedule, "fits": Fit}
+            model = inner.get(str(part), model)
+        near = difflib.get_close_matches(str(fault["loc"][-1]), model.model_fields, 1, 0)
+        return f"no key {place!r}; nearest: {near[0]!r}"
+    return f"{place}: {fault['msg'].lower()}, got {fault['input']!r}"

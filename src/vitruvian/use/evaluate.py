@@ -1,0 +1,145 @@
+"""A model on a labelled data set: crops -> runner -> poses in the photographs -> one protocol's figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vitruvian import geometry
+from vitruvian.data.loader import Skipped, plain_crops
+from vitruvian.data.people import People
+from vitruvian.measure import baselines
+from vitruvian.measure.protocols import PROTOCOLS, Protocol, Result, score
+from vitruvian.skeleton import Skeleton
+from vitruvian.types import State, UserError
+from vitruvian.use.runners import Runner
+
+SEED = 20  # of the intervals' resamples
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Poses for every row of a data set; NaN where the photograph could not be read."""
+
+    xy: np.ndarray  # (N, J, 2) xy_image
+    score: np.ndarray  # (N, J)
+    skipped: Skipped
+
+
+def predict_people(
+    runner: Runner,
+    people: People,
+    box: np.ndarray,
+    crop: tuple[int, int],
+    *,
+    flip: bool = False,
+    batch: int = 64,
+    workers: int = 1,
+) -> Predicted:
+    """One pose for each person, looked for in `box` (N, 4) image px."""
+    skipped = Skipped()
+    xy, scores = [], []
+    for crops in plain_crops(people, box, *crop, batch, skipped, workers):
+        xy_crop, confidence = runner(crops.image, flip)
+        xy_image = geometry.apply(crops.to_image.astype(np.float64), xy_crop.astype(np.float64))
+        unread = (crops.state == State.UNDEFINED).all(1)
+        xy_image[unread] = np.nan
+        xy.append(xy_image)
+        scores.append(confidence)
+    return Predicted(np.concatenate(xy), np.concatenate(scores), skipped)
+
+
+def protocol_for(people: People, flip: bool = False, whole_image: bool = False) -> Protocol:
+    """LSPET's protocol, or its reading for another skeleton: PCK@0.2 of the skeleton's reference.
+
+    Raises:
+        UserError: the skeleton declares no reference length.
+    """
+    skeleton = people.skeleton
+    protocol = PROTOCOLS["lspet-pck-pc-image" if whole_image else "lspet-pck-pc"]
+    if people.name != "lspet":
+        if skeleton.reference is None:
+            raise UserError(
+                f"skeleton {skeleton.name!r} declares no reference length to measure errors in: "
+                "add `reference:` and `references:` to its file"
+            )
+        protocol = replace(
+            protocol,
+            name=protocol.name.replace("lspet-pck-pc", f"{people.name}-pck"),
+            skeleton=skeleton.name,
+            reference=skeleton.reference,
+            joints=skeleton.joint_names,
+            source="lspet-pck-pc, read for another data set",
+        )
+    return replace(protocol, flip_test=flip)
+
+
+def image_boxes(people: People) -> np.ndarray:
+    """(N, 4): the whole photograph of each row; a photograph that cannot be read gives 1 px."""
+
+    def box(row: int) -> np.ndarray:
+        try:
+            return geometry.whole_image(*people.size(row))
+        except UserError:
+            return geometry.whole_image(1, 1)
+
+    return np.stack([box(row) for row in range(len(people))])
+
+
+def check_skeleton(model: Skeleton, people: People) -> None:
+    """Raises UserError when a model's joints are not those that the data set labels."""
+    if model.joint_names != people.skeleton.joint_names:
+        raise UserError(
+            f"the model answers skeleton {model.name!r} ({len(model)} joints), but data set "
+            f"{people.name!r} labels {people.skeleton.name!r} ({len(people.skeleton)} joints)"
+        )
+
+
+def evaluate(
+    runner: Runner,
+    people: People,
+    crop: tuple[int, int],
+    *,
+    trained_on: People | None = None,
+    flip: bool = False,
+    whole_image: bool = False,
+    workers: int = 1,
+) -> Result:
+    """The model's figures, with two baselines beside them.
+
+    Args:
+        trained_on: where the mean pose is measured; None: on the rows scored.
+        whole_image: look in the whole photograph instead of the labelled joints' box.
+    """
+    protocol = protocol_for(people, flip, whole_image)
+    box = image_boxes(people) if whole_image else people.box
+    predicted = predict_people(runner, people, box, crop, flip=flip, workers=workers)
+    source = trained_on if trained_on is not None and len(trained_on) else people
+    source_box = image_boxes(source) if whole_image else source.box
+    mean = baselines.mean_pose(baselines.in_box_units(source.joints, source_box), source.state)
+    others = {
+        "mean_pose": baselines.predict_mean_pose(mean, box),
+        "image_centre": baselines.predict_centre(box, len(people.skeleton)),
+    }
+    return score(
+        protocol,
+        people.skeleton,
+        predicted.xy,
+        people.joints.astype(np.float64),
+        people.state,
+        np.random.default_rng(SEED),
+        baselines=others,
+        failed=tuple(predicted.skipped.reasons),
+    )
+
+
+def quick_score(runner: Runner, people: People, crop: tuple[int, int], workers: int) -> float:
+    """The total alone, a share of one: what a training looks at as it goes."""
+    predicted = predict_people(runner, people, people.box, crop, workers=workers)
+    rng = np.random.default_rng(SEED)
+    protocol = protocol_for(people)
+    result = score(
+        protocol, people.skeleton, predicted.xy, people.joints.astype(np.float64), people.state, rng
+    )
+    return result.total.value

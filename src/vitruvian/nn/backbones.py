@@ -65,3 +65,19 @@ class Backbone(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         return self.net(image)
+
+
+def published_weights(name: str) -> dict[str, Tensor]:
+    """timm's published weights of a backbone, by the names that `Backbone.net` has.
+
+    Raises:
+        UserError: they are neither in timm's cache nor to be had from the network.
+    """
+    try:
+        net = _timm().create_model(name, pretrained=True, features_only=True)
+    except Exception as error:  # timm and its hub raise many kinds
+        raise UserError(
+            f"the published weights of {name!r} cannot be had ({type(error).__name__}); "
+            "connect to the network, or set init=none or init=FILE.safetensors"
+        ) from None
+    return net.state_dict()

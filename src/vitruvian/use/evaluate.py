@@ -143,3 +143,19 @@ def quick_score(runner: Runner, people: People, crop: tuple[int, int], workers: 
         protocol, people.skeleton, predicted.xy, people.joints.astype(np.float64), people.state, rng
     )
     return result.total.value
+
+
+def spread(runner: Runner, people: People, crop: tuple[int, int], workers: int) -> float:
+    """How much answers differ from person to person, in units of how much the truth does.
+
+    The standard deviation over persons of each joint's place in its box; near 0 when a net has
+    collapsed to the mean pose.
+    """
+    predicted = predict_people(runner, people, people.box, crop, workers=workers)
+    located = (people.state >= State.OCCLUDED)[..., None]
+
+    def deviation(xy: np.ndarray) -> float:
+        in_box = baselines.in_box_units(xy, people.box)
+        return float(np.nanmean(np.nanstd(np.where(located, in_box, np.nan), axis=0)))
+
+    return deviation(predicted.xy) / max(deviation(people.joints.astype(np.float64)), 1e-9)

@@ -1,0 +1,211 @@
+"""What goes in and out of predicting many photographs: their names, their boxes, the poses."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from vitruvian.data.photos import SUFFIXES
+from vitruvian.types import Poses, UserError
+
+
+def list_photos(arguments: Iterable[Path | str]) -> Iterator[Path]:
+    """The photographs that files and folders stand for, in order, one folder at a time.
+
+    A file is taken whatever its name; of a folder and its subfolders the files with the suffix of a
+    photograph, sorted by name, without hidden ones.
+
+    Raises:
+        UserError: at once when an argument does not exist or is a folder without photographs; later
+            when a subfolder cannot be listed.
+    """
+    paths = [Path(argument) for argument in arguments]
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path} does not exist: give photographs or folders of them")
+        if path.is_dir() and next(_walk(path), None) is None:
+            raise UserError(f"{path} has no photographs ({' '.join(sorted(SUFFIXES))})")
+    return (photo for path in paths for photo in (_walk(path) if path.is_dir() else iter((path,))))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in found)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be listed ({error.strerror}): check its rights") from None
+    for name, is_folder in entries:
+        if name.startswith("."):
+            continue
+        if is_folder:
+            yield from _walk(folder / name)
+        elif os.path.splitext(name)[1].lower() in SUFFIXES:
+            yield folder / name
+
+
+class WholeFile:
+    """A text file that is written beside its place and renamed when closed.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        self._beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        try:
+            self._file = self._beside.open("w", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise self._no(error) from None
+
+    def write(self, text: str) -> None:
+        """Appends."""
+        try:
+            self._file.write(text)
+        except OSError as error:
+            raise self._no(error) from None
+
+    def close(self) -> None:
+        """Puts the file in its place."""
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            os.replace(self._beside, self.path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._beside.unlink(missing_ok=True)
+            raise self._no(error) from None
+
+    def _no(self, error: OSError) -> UserError:
+        return UserError(f"{self.path} cannot be written ({error.strerror}): check the folder")
+
+
+class CocoWriter:
+    """Poses as a COCO results file, one person a line; valid JSON whenever it is closed.
+
+    Coordinates are px of the original photograph, 0-based, integers at pixel centres; `bbox` is
+    where the person was looked for. As a context it is closed also when interrupted.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path | str):
+        self._file: WholeFile | None = WholeFile(path)
+        self._file.write("[")
+        self._photos = self._persons = 0
+
+    def write(self, file_name: str, poses: Poses, image_id: int | None = None) -> None:
+        """Appends the persons of one photograph; without `image_id` photographs count from 1."""
+        assert self._file is not None, "closed"
+        self._photos += 1
+        for xy, score, box in zip(poses.xy, poses.score, poses.box, strict=True):
+            person = {
+                "image_id": self._photos if image_id is None else image_id,
+                "file_name": file_name,
+                "category_id": 1,
+                "keypoints": _rounded(np.column_stack([xy, score]).ravel()),
+                "score": _rounded(score.mean()),
+                "bbox": _rounded(box + np.array([0.5, 0.5, 0, 0])),
+            }
+            line = json.dumps(person, ensure_ascii=False, allow_nan=False)
+            self._file.write(f"{',' if self._persons else ''}\n{line}")
+            self._persons += 1
+
+    def close(self) -> None:
+        """Ends the list and puts the file in its place; closing again does nothing."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            file.write("\n]\n")
+            file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _rounded(values: Any) -> Any:
+    """Plain numbers to 0.001, which in px no eye and no metric sees."""
+    return np.round(np.nan_to_num(np.asarray(values, np.float64)), 3).tolist()
+
+
+def read_boxes(path: Path | str) -> dict[str, np.ndarray]:
+    """The boxes (N, 4) of persons by their photograph's name: x, y, width, height px as in COCO.
+
+    Either JSON, a list of {"file_name", "bbox"} or {"images", "annotations"} (of the category
+    "person" where there is one), or CSV with the columns file,x,y,w,h.
+
+    Raises:
+        UserError: the file cannot be read, or a row is no box; the message names it.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({type(error).__name__}): check the file") from None
+    rows = _csv_rows(text) if path.suffix.lower() == ".csv" else _json_rows(text, path)
+    boxes: dict[str, list[list[float]]] = {}
+    for where, name, box in rows:
+        if box is None:  # a photograph without persons
+            boxes.setdefault(name, [])
+            continue
+        try:
+            values = [float(value) for value in box]
+        except (TypeError, ValueError):
+            values = []
+        if len(values) != 4 or not np.isfinite(values).all() or min(values[2:]) <= 0 or not name:
+            row = f"file {name!r}, box {box!r}"
+            raise UserError(f"{path}, {where}: {row} is no name with x, y, width, height > 0")
+        boxes.setdefault(name, []).append(values)
+    return {name: np.array(of, np.float64).reshape(-1, 4) for name, of in boxes.items()}
+
+
+Row = tuple[str, str, Any]  # where it stands, file name, four numbers if all is well
+
+
+def _csv_rows(text: str) -> Iterator[Row]:
+    for number, row in enumerate(csv.reader(text.splitlines()), 1):
+        cells = [cell.strip() for cell in row]
+        if not any(cells) or (number == 1 and cells[0].lower() in ("file", "file_name")):
+            continue
+        yield f"line {number}", cells[0], cells[1:]
+
+
+def _json_rows(text: str, path: Path) -> Iterator[Row]:
+    try:
+        values = json.loads(text)
+        if isinstance(values, list):
+            for number, row in enumerate(values, 1):
+                yield f"row {number}", str(row.get("file_name") or ""), row.get("bbox", ())
+        else:
+            yield from _coco_rows(values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        forms = 'a list of {"file_name", "bbox"}, or {"images", "annotations"}'
+        raise UserError(f"{path} ({type(error).__name__}: {error}) is not {forms}") from None
+
+
+def _coco_rows(values: dict[str, Any]) -> Iterator[Row]:
+    names = {image["id"]: str(image["file_name"]) for image in values["images"]}
+    yield from (("images", name, None) for name in names.values())
+    categories = values.get("categories", ())
+    persons = {c["id"] for c in categories if c.get("name") == "person"}
+    for number, row in enumerate(values["annotations"], 1):
+        if not persons or row.get("category_id") in persons:
+            yield f"annotation {number}", names.get(row["image_id"], ""), row["bbox"]

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 
+SHARED = Path(
+    os.environ.get("VITRUVIAN_SHARED", Path(__file__).resolve().parents[2] / "shared")
+)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of published data and predictions; tests that need it skip where it is absent."""
-    beside = Path(__file__).resolve().parents[2] / "shared"
-    folder = Path(os.environ.get("VITRUVIAN_SHARED", beside))
-    if not folder.is_dir():
+    if not SHARED.is_dir():
         pytest.skip("shared data is not beside the project")
-    return folder
+    return SHARED
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where the shared data lies, a test that needs it and skips has not been run: a failure."""
+    report = yield
+    needs_it = "shared" in getattr(item, "fixturenames", ())
+    if report.skipped and needs_it and SHARED.is_dir() and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although {SHARED.name}/ is there: {report.longrepr}"
+    return report

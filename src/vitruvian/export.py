@@ -1,10 +1,13 @@
-"""A net -> one ONNX graph with normalisation and decoding inside, and its parity with the net in pixels.
+"""A net -> ONNX graphs with normalisation and decoding inside, and their parity with the net in pixels.
 
-The graph is made from the very `predict` that the net answers with, once plainly and once with the flip
-test; both stand in one file as the branches of an `If` over shared weights.
+A graph is made from the very `predict` that the net answers with, for any batch size:
 
     image  (B, H, W, 3) uint8 RGB      xy     (B, J, 2) float32 xy_crop
-    flip   () bool                     score  (B, J) float32, 0 to 1
+                                       score  (B, J) float32, 0 to 1
+
+The flip test is a graph of its own. In a model folder it keeps no weights: it points into the folder's
+`model.safetensors`, so that weights stand there twice (once for torch, once in the plain graph, which is
+whole by itself) and not three times.
 """
 
 from __future__ import annotations
@@ -12,8 +15,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import logging
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,10 +28,9 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
-from vitruvian.models import GRAPH
+from vitruvian.models import WEIGHTS
 from vitruvian.systems.contract import Ask, System, predict
-from vitruvian.types import UserError
-from vitruvian.use.runners import Runner, onnx_runner
+from vitruvian.types import Runner, UserError
 
 OPSET = 20
 TOLERANCE = 0.1  # px of the crop, 99th percentile of the joints
@@ -44,20 +46,90 @@ class _Graph(nn.Module):
         return answer.xy, answer.score
 
 
-def to_onnx(system: System, net: nn.Module, *, half: bool = False) -> bytes:
-    """The graph for any batch size.
+def to_onnx(system: System, net: nn.Module, *, flip: bool = False, half: bool = False) -> bytes:
+    """One graph, whole by itself.
 
     Args:
-        half: store weights of two or more axes as float16; they are computed with as float32.
+        flip: the answer with the flip test.
+        half: store what `halved` would; it is computed with as float32.
     """
-    net = net.eval().cpu()
-    branches = [_branch(system, net, flip) for flip in (False, True)]
-    model = _merge(*branches, half=half)
+    model = _traced(system, net.eval().cpu(), flip)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "B"
+    for node in model.graph.node:
+        node.ClearField("metadata_props")
+        node.doc_string = ""
+    if half:
+        _store_half(model.graph)
+    model.producer_name, model.producer_version = "vitruvian", ""
     onnx.checker.check_model(model)
     return model.SerializeToString()
 
 
-def _branch(system: System, net: Any, flip: bool) -> onnx.ModelProto:
+def halved(values: np.ndarray) -> np.ndarray:
+    """Weights of two or more axes as float16; norm parameters, biases and buffers as they are."""
+    worth = values.dtype == np.float32 and values.ndim > 1 and values.size > 64
+    return values.astype(np.float16) if worth else values
+
+
+def _store_half(graph: onnx.GraphProto) -> None:
+    casts = []
+    for index, tensor in enumerate(graph.initializer):
+        values = numpy_helper.to_array(tensor)
+        stored = halved(values)
+        if stored.dtype == values.dtype:
+            continue
+        half_name = f"{tensor.name}.half"
+        casts.append(
+            helper.make_node("Cast", [half_name], [tensor.name], to=onnx.TensorProto.FLOAT)
+        )
+        graph.initializer[index].CopyFrom(numpy_helper.from_array(stored, half_name))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def point_to_weights(graph: bytes, weights: bytes) -> bytes:
+    """The graph without the weights that stand in a safetensors file, which lies beside it when run.
+
+    Args:
+        weights: the file's bytes.
+    """
+    model = onnx.load_from_string(graph)
+    places = _places(weights)
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        place = places.get(_digest(values))
+        if place is None:
+            continue
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in (("location", WEIGHTS), ("offset", place), ("length", values.nbytes)):
+            entry = tensor.external_data.add()
+            entry.key, entry.value = key, str(value)
+    return model.SerializeToString()
+
+
+def _places(weights: bytes) -> dict[str, int]:
+    """Digest of each tensor of a safetensors file -> where its bytes start."""
+    start = 8 + int.from_bytes(weights[:8], "little")
+    places = {}
+    for name, entry in json.loads(weights[8:start]).items():
+        kind = {"F16": np.float16, "F32": np.float32}.get(entry.get("dtype"))
+        if name == "__metadata__" or kind is None:
+            continue
+        first, last = entry["data_offsets"]
+        values = np.frombuffer(weights[start + first : start + last], kind)
+        places[_digest(values.reshape(entry["shape"]))] = start + first
+    return places
+
+
+def _digest(values: np.ndarray) -> str:
+    content = f"{values.dtype}{values.shape}".encode() + np.ascontiguousarray(values).tobytes()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _traced(system: System, net: Any, flip: bool) -> onnx.ModelProto:
     H, W = net.config.crop
     image = torch.zeros(2, H, W, 3, dtype=torch.uint8)
     with _silence():
@@ -88,93 +160,12 @@ def _silence() -> Iterator[None]:
             logging.disable(before)
 
 
-def _merge(plain: onnx.ModelProto, flipped: onnx.ModelProto, half: bool) -> onnx.ModelProto:
-    """`flip` chooses the branch; weights that are equal are stored once."""
-    weights = _Weights(half)
-    bodies = [
-        _body(model.graph, prefix, weights) for model, prefix in ((plain, "p."), (flipped, "f."))
-    ]
-    choose = helper.make_node(
-        "If", ["flip"], ["xy", "score"], "answer", then_branch=bodies[1], else_branch=bodies[0]
-    )
-    B, H, W, _ = (d.dim_param or d.dim_value for d in plain.graph.input[0].type.tensor_type.shape.dim)
-    J = plain.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    graph = helper.make_graph(
-        [*weights.casts, choose],
-        "vitruvian",
-        [
-            helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, [B, H, W, 3]),
-            helper.make_tensor_value_info("flip", onnx.TensorProto.BOOL, []),
-        ],
-        [
-            helper.make_tensor_value_info("xy", onnx.TensorProto.FLOAT, [B, J, 2]),
-            helper.make_tensor_value_info("score", onnx.TensorProto.FLOAT, [B, J]),
-        ],
-        weights.tensors,
-    )
-    model = helper.make_model(graph, opset_imports=list(plain.opset_import))
-    model.ir_version, model.producer_name = plain.ir_version, "vitruvian"
-    model.functions.extend(plain.functions)
-    return model
-
-
-class _Weights:
-    """Initialisers of all branches, each stored once under its content's name."""
-
-    def __init__(self, half: bool) -> None:
-        self.half = half
-        self.names: dict[str, str] = {}
-        self.tensors: list[onnx.TensorProto] = []
-        self.casts: list[onnx.NodeProto] = []
-
-    def name_of(self, tensor: onnx.TensorProto) -> str:
-        values = numpy_helper.to_array(tensor)
-        content = f"{values.dtype}{values.shape}".encode() + values.tobytes()
-        digest = hashlib.sha256(content).hexdigest()
-        if digest not in self.names:
-            self.names[digest] = name = f"w{len(self.names)}"
-            if self.half and values.dtype == np.float32 and values.ndim > 1 and values.size > 64:
-                stored = numpy_helper.from_array(values.astype(np.float16), f"{name}.half")
-                cast = helper.make_node("Cast", [stored.name], [name], to=onnx.TensorProto.FLOAT)
-                self.casts.append(cast)
-            else:
-                stored = numpy_helper.from_array(values, name)
-            self.tensors.append(stored)
-        return self.names[digest]
-
-
-def _body(graph: onnx.GraphProto, prefix: str, weights: _Weights) -> onnx.GraphProto:
-    """A graph as a branch: own names for its values, the shared ones for weights and the input."""
-    names = {"image": "image", "": ""}
-    names |= {tensor.name: weights.name_of(tensor) for tensor in graph.initializer}
-    nodes = []
-    for node in graph.node:
-        copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        copy.ClearField("metadata_props")
-        copy.doc_string = ""
-        copy.name = prefix + node.name
-        copy.input[:] = [names.get(name, prefix + name) for name in node.input]
-        copy.output[:] = [prefix + name if name else "" for name in node.output]
-        nodes.append(copy)
-    outputs = []
-    for value in graph.output:
-        copy_of = onnx.ValueInfoProto()
-        copy_of.CopyFrom(value)
-        copy_of.name = names.get(value.name, prefix + value.name)
-        outputs.append(copy_of)
-    return helper.make_graph(nodes, prefix + "graph", [], outputs)
-
-
-def parity(reference: Runner, graph: bytes, crops: np.ndarray) -> dict[str, float | int]:
-    """How far a graph's joints are from the net's on crops (N, H, W, 3), px of the crop, plain and flipped.
+def parity(reference: Runner, run: Runner, crops: np.ndarray) -> dict[str, float | int]:
+    """How far a runner's joints are from the net's on crops (N, H, W, 3), with and without the flip test.
 
     Returns:
-        median, 99th percentile and largest distance in px, largest difference of a score, and n joints.
+        median, 99th percentile and largest distance in px of the crop, largest difference of a score, and n joints.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / GRAPH).write_bytes(graph)
-        run = onnx_runner(Path(folder))
     distances, scores = [], []
     for flip in (False, True):
         for first in range(0, len(crops), 32):

@@ -51,7 +51,7 @@ def apply(matrix: np.ndarray, xy: np.ndarray) -> np.ndarray:
 
 def invert(matrix: np.ndarray) -> np.ndarray:
     """The inverse of 2x3 matrices (..., 2, 3)."""
-    (a, b), (c, d) = matrix[..., 0, :2].T, matrix[..., 1, :2].T
+    a, b, c, d = (matrix[..., row, column] for row in (0, 1) for column in (0, 1))
     det = a * d - b * c
     linear = np.stack([np.stack([d, -b], -1), np.stack([-c, a], -1)], -2) / det[..., None, None]
     shift = -linear @ matrix[..., 2:]
@@ -93,7 +93,7 @@ def box_of_joints(xy: np.ndarray, located: np.ndarray, margin: float = 1.25) -> 
         centre = (low + high) / 2
         side = margin * np.maximum((high - low).max(-1, keepdims=True), 4.0)
         box = np.concatenate([centre - side / 2, side, side], -1)
-    return np.where(located.any(-1)[..., None], box, np.nan).astype(np.float32)
+    return np.where(located.any(-1, keepdims=True), box, np.nan).astype(np.float32)
 
 
 def fit_aspect(box: np.ndarray, height: int, width: int) -> np.ndarray:

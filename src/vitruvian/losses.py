@@ -17,7 +17,8 @@ def mean_over_counted(error: Tensor, counted: Tensor) -> Tensor:
 
 def heatmap_mse(heatmaps: Tensor, target: Tensor, counted: Tensor) -> Tensor:
     """Squared error of maps (B, J, h, w), mean over cells and joints; counted (B, J) bool."""
-    return mean_over_counted((heatmaps.float() - target).square(), counted)
+    difference = torch.where(counted[..., None, None], heatmaps.float() - target, 0)
+    return mean_over_counted(difference.square(), counted)
 
 
 def heatmap_cross_entropy(logits: Tensor, target: Tensor, counted: Tensor) -> Tensor:
@@ -29,5 +30,6 @@ def heatmap_cross_entropy(logits: Tensor, target: Tensor, counted: Tensor) -> Te
         counted: (B, J) bool.
     """
     log_probability = logits.float().flatten(2).log_softmax(-1)
+    target = torch.where(counted[..., None, None], target, 0)
     entropy = -(target.flatten(2) * log_probability).sum(-1)  # (B, J)
     return mean_over_counted(entropy, counted)

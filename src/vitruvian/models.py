@@ -1,7 +1,8 @@
 """What a model folder is: written whole, verified when read, never unpickled.
 
     model.safetensors   the weights, perhaps in half precision
-    model.onnx          the whole graph, uint8 crops -> joints (absent where a system has none)
+    model.onnx          the whole graph, uint8 crops -> joints (absent where none was made)
+    model.flip.onnx     the same with the flip test; its weights are those of model.safetensors
     config.json         `ModelInfo`
     README.md           the card
 
@@ -36,7 +37,8 @@ from vitruvian.skeleton import Skeleton, skeleton_from_dict
 from vitruvian.types import UserError
 
 FORMAT = 1
-WEIGHTS, GRAPH, CONFIG, CARD = "model.safetensors", "model.onnx", "config.json", "README.md"
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+GRAPH, FLIP_GRAPH = "model.onnx", "model.flip.onnx"
 BUNDLED = Path(__file__).parent / "bundled"
 
 _CURE = "copy the model again from its source"
@@ -103,7 +105,7 @@ class ModelInfo(_Part):
     data: tuple[DataUsed, ...] = ()
     scores: tuple[dict[str, Any], ...] = ()
     parity: dict[str, Any] | None = None  # px between the graph and the net, measured at export
-    files: dict[Literal["model.safetensors", "model.onnx"], FileEntry] = {}
+    files: dict[Literal["model.safetensors", "model.onnx", "model.flip.onnx"], FileEntry] = {}
 
     @property
     def crop(self) -> tuple[int, int]:
@@ -119,7 +121,7 @@ def write_model(
     folder: Path | str,
     info: ModelInfo,
     tensors: dict[str, np.ndarray],
-    onnx: bytes | None,
+    graphs: dict[str, bytes] | None,
     card: str,
 ) -> ModelInfo:
     """Writes a model folder beside its place and renames it: the old one or the new one is there.
@@ -134,9 +136,7 @@ def write_model(
         UserError: `folder` holds something else than a model, or cannot be written.
     """
     folder = Path(folder) if Path(folder).name else Path(folder).resolve()
-    contents = {WEIGHTS: safetensors.numpy.save(_contiguous(tensors))}
-    if onnx is not None:
-        contents[GRAPH] = onnx
+    contents = {WEIGHTS: weights_bytes(tensors), **(graphs or {})}
     entries = {name: _entry(data) for name, data in contents.items()}
     info = ModelInfo.model_validate({**dict(info), "files": entries})
     contents |= {CONFIG: info.to_json().encode(), CARD: card.encode()}
@@ -167,8 +167,9 @@ def read_model(folder: Path | str) -> ModelInfo:
     info = _read_info(folder)
     if WEIGHTS not in info.files:
         raise UserError(f"{folder / CONFIG} does not list {WEIGHTS}: {_CURE}")
-    if GRAPH not in info.files and (folder / GRAPH).exists():
-        raise UserError(f"{folder / GRAPH} is not listed in {CONFIG}: remove it, or {_CURE}")
+    for name in (GRAPH, FLIP_GRAPH):
+        if name not in info.files and (folder / name).exists():
+            raise UserError(f"{folder / name} is not listed in {CONFIG}: remove it, or {_CURE}")
     for name, entry in info.files.items():
         path = folder / name
         try:
@@ -262,9 +263,11 @@ def _first_total(info: ModelInfo) -> float:
         return -1.0
 
 
-def _contiguous(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def weights_bytes(tensors: dict[str, np.ndarray]) -> bytes:
+    """What `write_model` writes as `model.safetensors`."""
     # safetensors writes the bytes of a strided view as they lie
-    return {name: np.ascontiguousarray(t).reshape(t.shape) for name, t in tensors.items()}
+    whole = {name: np.ascontiguousarray(t).reshape(t.shape) for name, t in tensors.items()}
+    return safetensors.numpy.save(whole)
 
 
 def _entry(data: bytes) -> FileEntry:
@@ -277,7 +280,7 @@ def _check_replaceable(folder: Path) -> None:
     if not folder.is_dir():
         raise UserError(f"{folder} is a file: give another folder")
     names = {entry.name for entry in folder.iterdir()}
-    foreign = sorted(names - {WEIGHTS, GRAPH, CONFIG, CARD})
+    foreign = sorted(names - {WEIGHTS, GRAPH, FLIP_GRAPH, CONFIG, CARD})
     if foreign or (names and CONFIG not in names):
         found = (foreign or sorted(names))[0]
         raise UserError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,8 +29,8 @@ class Optim(_Value):
 
     name: Literal["adamw", "adam", "sgd", "rmsprop", "adagrad"] = "adamw"
     lr: Positive = 1e-3
-    weight_decay: float = Field(0.0, ge=0)
-    decay_norms: bool = Field(True, description="weight decay also on biases and norm parameters")
+    weight_decay: float = Field(default=0.0, ge=0)
+    decay_norms: bool = Field(default=True, description="weight decay also on biases and norm parameters")
     options: dict[str, Any] = {}
 
 
@@ -37,12 +38,12 @@ class Schedule(_Value):
     """The factor on the rate; but for `plateau` a pure function of step / steps."""
 
     law: Literal["constant", "cosine", "drops", "plateau"] = "constant"
-    warmup: float = Field(0.0, ge=0, lt=1, description="share of the steps with a rising rate")
-    floor: float = Field(0.0, ge=0, description="cosine: the last factor")
-    drops: tuple[float, ...] = Field((), description="drops: shares of the steps")
-    factor: float = Field(0.2, gt=0, lt=1, description="drops, plateau: what a drop multiplies by")
-    patience: int = Field(5, ge=1, description="plateau: evaluations on `tune` without a better score")
-    most_drops: int = Field(1, ge=0, description="plateau: how often the rate drops")
+    warmup: float = Field(default=0.0, ge=0, lt=1, description="share of the steps with a rising rate")
+    floor: float = Field(default=0.0, ge=0, description="cosine: the last factor")
+    drops: tuple[float, ...] = Field(default=(), description="drops: shares of the steps")
+    factor: float = Field(default=0.2, gt=0, lt=1, description="drops, plateau: what a drop multiplies by")
+    patience: int = Field(default=5, ge=1, description="plateau: evaluations on `tune` without a better score")
+    most_drops: int = Field(default=1, ge=0, description="plateau: how often the rate drops")
 
 
 class Fit(_Value):
@@ -50,13 +51,13 @@ class Fit(_Value):
 
     stage: str
     epochs: Positive = 1.0
-    steps: int | None = Field(None, ge=1, description="instead of epochs")
-    batch: int = Field(32, ge=1, description="persons per step, over all processes")
-    accumulate: int = Field(1, ge=1, description="parts a batch is computed in, to save memory")
+    steps: int | None = Field(default=None, ge=1, description="instead of epochs")
+    batch: int = Field(default=32, ge=1, description="persons per step, over all processes")
+    accumulate: int = Field(default=1, ge=1, description="parts a batch is computed in, to save memory")
     optim: Optim = Optim()
     schedule: Schedule = Schedule()
-    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
-    ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights")
+    clip: float | None = Field(default=None, gt=0, description="largest norm of the gradient")
+    ema: float | None = Field(default=None, gt=0, lt=1, description="decay of the averaged weights")
 
     def planned_steps(self, persons: int) -> int:
         """How many steps the fit takes on that many training persons."""
@@ -72,10 +73,10 @@ class Recipe(_Value):
     skeleton: str = "lsp"
     augment: Augment = Augment()
     fits: tuple[Fit, ...]
-    init: str = Field("none", description="the backbone's weights: none, timm, or a file")
+    init: str = Field(default="none", description="the backbone's weights: none, timm, or a file")
     precision: Literal["fp32", "bf16"] = "fp32"
-    evaluate_every: Positive = Field(1.0, description="epochs between scores on `tune`")
-    seed: int = Field(0, ge=0)
+    evaluate_every: Positive = Field(default=1.0, description="epochs between scores on `tune`")
+    seed: int = Field(default=0, ge=0)
 
     @property
     def crop(self) -> tuple[int, int]:
@@ -107,8 +108,8 @@ def read_recipe(path: Path) -> Recipe:
         UserError: the file cannot be read, or is no recipe.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        values = _load_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
         raise UserError(f"{path} is not a readable YAML file") from None
     return recipe_from_dict(values, str(path))
 
@@ -131,27 +132,48 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
         *path, last = key.split(".")
         for part in path:
             place = place[_existing(place, part, key)]
-        place[_existing(place, last, key)] = yaml.safe_load(text)
+        try:
+            place[_existing(place, last, key)] = _load_yaml(text)
+        except (ValueError, yaml.YAMLError):
+            raise UserError(f"--set {setting}: {text!r} is not readable as YAML") from None
     return recipe_from_dict(values, "--set")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number; YAML 1.1 wants 1.0e-3 and calls the rest text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def _load_yaml(text: str) -> Any:
+    return yaml.load(text, _Loader)
 
 
 def _existing(place: Any, part: str, key: str) -> Any:
     """The key `part` of a dict, or the index of a list."""
     if isinstance(place, list):
-        if part.isdigit() and int(part) < len(place):
+        if part.isdecimal() and int(part) < len(place):
             return int(part)
-        raise UserError(f"--set {key}: {part!r} is not one of 0 to {len(place) - 1}")
+        known = f"one of 0 to {len(place) - 1}" if place else "there: the list is empty"
+        raise UserError(f"--set {key}: {part!r} is not {known}")
     if not isinstance(place, dict):
-        raise UserError(f"--set {key}: there is nothing below {part!r}")
+        raise UserError(f"--set {key}: {part!r} stands below a value that has no keys; set it whole")
+    if not place:
+        raise UserError(f"--set {key}: nothing is set there yet; set it whole, as {{{part}: ...}}")
     if part not in place:
         near = difflib.get_close_matches(part, place, 1, 0)
-        raise UserError(f"--set {key}: no key {part!r}; nearest: {near[0] if near else 'none'!r}")
+        raise UserError(f"--set {key}: no key {part!r}; nearest: {near[0]!r}")
     return part
 
 
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors()[0]
-    place = ".".join(str(part) for part in fault["loc"])
+    place = ".".join(str(part) for part in fault["loc"]) or "a recipe"
+    if fault["type"] == "missing":
+        return f"{place}: {fault['msg'].lower()}"
     if fault["type"] == "extra_forbidden":
         model: Any = Recipe
         for part in fault["loc"][:-1]:

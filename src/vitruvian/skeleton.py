@@ -37,7 +37,8 @@ class Skeleton:
         named = {j for pair in (*self.flip_pairs, *self.limbs, *self.references.values()) for j in pair}
         if unknown := sorted(named - set(self.joint_names)):
             raise ValueError(f"skeleton {self.name!r} has no joint {unknown}")
-        if [self.swap[j] for j in self.swap] != list(range(len(self))):
+        paired = [j for pair in {frozenset(pair) for pair in self.flip_pairs} for j in pair]
+        if len(set(paired)) != len(paired):
             raise ValueError(
                 f"skeleton {self.name!r}: flipping twice moves joints, so one is in two flip pairs"
             )
@@ -99,23 +100,29 @@ def skeleton_from_dict(values: dict[str, Any]) -> Skeleton:
             near = difflib.get_close_matches(str(key), known, 1, 0)[0]
             raise UserError(f"a skeleton has no key {key!r}; nearest: {near!r}")
 
-    def pairs(key: str) -> tuple[Pair, ...]:
-        return tuple(pair(values_of) for values_of in values.get(key) or ())
+    def listed(key: str) -> list[Any]:
+        found = values.get(key) or []
+        if not isinstance(found, list | tuple):
+            raise UserError(f"skeleton {values['name']!r}: {key!r} is not a list")
+        return list(found)
 
     def pair(names: Any) -> Pair:
         if not isinstance(names, list | tuple) or len(names) != 2:
             raise UserError(f"skeleton {values['name']!r}: {names!r} is not a pair of joints")
         return str(names[0]), str(names[1])
 
-    references = {name: pair(names) for name, names in (values.get("references") or {}).items()}
+    references = values.get("references") or {}
+    if not isinstance(references, dict):
+        raise UserError(f"skeleton {values['name']!r}: 'references' does not give pairs by name")
+    reference = values.get("reference")
     try:
         return Skeleton(
             name=str(values["name"]),
-            joint_names=tuple(str(name) for name in values["joints"]),
-            flip_pairs=pairs("flip_pairs"),
-            limbs=pairs("limbs"),
-            references=references,
-            reference=values.get("reference"),
+            joint_names=tuple(str(name) for name in listed("joints")),
+            flip_pairs=tuple(pair(names) for names in listed("flip_pairs")),
+            limbs=tuple(pair(names) for names in listed("limbs")),
+            references={str(name): pair(names) for name, names in references.items()},
+            reference=None if reference is None else str(reference),
         )
     except ValueError as error:
         raise UserError(str(error)) from None
@@ -129,7 +136,7 @@ def read_skeleton(path: Path) -> Skeleton:
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{path} is not a readable skeleton file: {type(error).__name__}") from None
     try:
         return skeleton_from_dict(values)

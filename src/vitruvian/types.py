@@ -10,10 +10,14 @@ Boxes:  (x, y, width, height) in px, x and y at the *edge*: the whole image is (
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
+
+# (crops (B, H, W, 3) uint8 RGB, flip test) -> xy_crop (B, J, 2) float32, score (B, J) float32
+Runner = Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray]]
 
 
 class State(IntEnum):

@@ -24,20 +24,20 @@ class Augment(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fill: tuple[float, float] | None = Field(
-        None, description="share of the crop that the joints' longer extent fills, uniform"
+        default=None, description="share of the crop's shorter side that the joints' longer extent fills, uniform"
     )
-    scale: tuple[float, float] = Field((1.0, 1.0), description="factor on the box, uniform")
+    scale: tuple[float, float] = Field(default=(1.0, 1.0), description="factor on the box, uniform")
     scale_sigma: float = Field(
-        0.0, ge=0, description="box x 2^N(0, sigma), the exponent clipped at 2 sigma"
+        default=0.0, ge=0, description="box x 2^N(0, sigma), the exponent clipped at 2 sigma"
     )
-    rotation: float = Field(0.0, ge=0, description="degrees: limit (uniform) or sigma (normal)")
+    rotation: float = Field(default=0.0, ge=0, description="degrees: limit (uniform) or sigma (normal)")
     rotation_law: Literal["uniform", "normal"] = "uniform"
-    rotation_clip: float = Field(2.0, gt=0, description="sigmas at which a normal draw is clipped")
-    rotation_chance: Chance = Field(1.0, ge=0, le=1)
-    translation: float = Field(0.0, ge=0, description="box sides per axis, uniform limit")
-    flip: Chance = Field(0.0, ge=0, le=1)
-    colour: float = Field(0.0, ge=0, lt=1, description="each channel x U(1 - colour, 1 + colour)")
-    occluders: int = Field(0, ge=0, description="shapes pasted on a crop, at most")
+    rotation_clip: float = Field(default=2.0, gt=0, description="sigmas at which a normal draw is clipped")
+    rotation_chance: Chance = Field(default=1.0, ge=0, le=1)
+    translation: float = Field(default=0.0, ge=0, description="box sides per axis, uniform limit")
+    flip: Chance = Field(default=0.0, ge=0, le=1)
+    colour: float = Field(default=0.0, ge=0, lt=1, description="each channel x U(1 - colour, 1 + colour)")
+    occluders: int = Field(default=0, ge=0, description="shapes pasted on a crop, at most")
 
 
 def draw_matrix(
@@ -57,7 +57,7 @@ def draw_matrix(
     factor *= 2 ** (augment.scale_sigma * np.clip(normal[0], -2, 2))
     if augment.fill is not None and extent > 0:
         fill = augment.fill[0] + draws[1] * (augment.fill[1] - augment.fill[0])
-        factor *= extent / (fill * min(box[2], box[3] * width / height))
+        factor *= extent / (fill * box[2:].min())
     shift = (2 * draws[2:4] - 1) * augment.translation * box[2:] * factor
     centre, size = box[:2] + box[2:] / 2 + shift, box[2:] * factor
     angle = 0.0
@@ -85,7 +85,8 @@ def paste_occluders(
     joints: np.ndarray,
     state: np.ndarray,
 ) -> np.ndarray:
-    """Shapes pasted in place on the crop; the new states (J,): visible joints under them are occluded.
+    """Shapes pasted in place on the crop; the new states (J,): visible joints under them are
+    occluded.
 
     A shape is an ellipse or a rectangle, 10 to 40 % of the crop wide, filled with one colour or with
     another part of the crop. What hides a joint is the very mask that paints.
@@ -97,6 +98,7 @@ def paste_occluders(
     """
     H, W = crop.shape[:2]
     state = state.copy()
+    on_crop = (np.abs(joints - [(W - 1) / 2, (H - 1) / 2]) <= [W / 2, H / 2]).all(-1)
     for _ in range(int(rng.integers(augment.occluders + 1))):
         half = (0.05 + 0.15 * rng.random(2)) * (W, H)
         centre = rng.random(2) * (W, H) - 0.5
@@ -117,5 +119,5 @@ def paste_occluders(
             x, y = rng.integers(0, (W - (x1 - x0) + 1, H - (y1 - y0) + 1))
             paint = crop[y : y + y1 - y0, x : x + x1 - x0].copy()
         np.copyto(target, paint, where=inside(grid)[..., None])
-        state[(state == State.VISIBLE) & inside(joints)] = State.OCCLUDED
+        state[(state == State.VISIBLE) & on_crop & inside(joints)] = State.OCCLUDED
     return state

@@ -22,8 +22,6 @@ from vitruvian.data.photos import photo_size, read_photo
 from vitruvian.skeleton import LSP
 from vitruvian.types import State, UserError
 
-LSPET_URL = "the Leeds Sports Pose Extended archive (search: 'lspet_dataset.zip')"
-
 
 def read_lspet(root: Path) -> People:
     """LSPET. Subsets: `val` the last 1,000 rows, `tune` the 500 before them, `train` the rest.
@@ -63,7 +61,7 @@ def read_lsp(root: Path) -> People:
         raise UserError(f"{root / 'joints.mat'} has shape {values.shape}, not (3, 14, N).{other}")
     N = values.shape[2]
     xy = values[:2].transpose(2, 1, 0)
-    original = bool(xy.max() > 250)  # the small archive's images are at most 196 px wide or high
+    original = bool((xy > 250).any())  # the small archive's images are at most 196 px wide or high
     xy = xy - 1 if original else xy
     state = np.where(values[2].T == 1, State.OCCLUDED, State.VISIBLE).astype(np.uint8)
     rows = np.arange(N)
@@ -116,4 +114,5 @@ def _people(
         size=lambda row: photo_size(path(row)),
         subsets=subsets,
         provenance=provenance,
+        encoded=lambda row: path(row).read_bytes(),
     )

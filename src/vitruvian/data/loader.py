@@ -5,8 +5,9 @@ What a batch holds depends on (seed, step) alone, never on workers, processes or
 
 from __future__ import annotations
 
+import functools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -51,7 +52,8 @@ def make_crops(
     """The persons `rows` (B,) cut out by `to_image` matrices (B, 2, 3).
 
     `finish(i, crop, joints, state)` may change a crop's colours and states. A photograph that cannot be
-    read becomes a black crop whose joints are all undefined, so that it never counts.
+    read, or a person without a box (its matrix is NaN), becomes a black crop whose joints are all
+    undefined, so that it never counts.
     """
     state = people.state[rows]
     located = state >= State.OCCLUDED
@@ -59,11 +61,14 @@ def make_crops(
     joints = np.where(located[..., None], joints, 0).astype(np.float32)  # (B, J, 2) xy_crop
     image = np.zeros((len(rows), height, width, 3), np.uint8)
     for i, row in enumerate(rows):
+        if not np.isfinite(matrices[i]).all():
+            state[i], joints[i] = State.UNDEFINED, 0
+            continue
         try:
             photo, factor = people.photo(int(row), reduction_for(matrices[i]))
         except UserError as error:
             skipped.reasons[people.label(int(row))] = str(error)
-            state[i] = State.UNDEFINED
+            state[i], joints[i] = State.UNDEFINED, 0
             continue
         matrix = geometry.after_reduction(matrices[i], factor) if factor > 1 else matrices[i]
         crop = cut(photo, matrix, height, width)
@@ -81,7 +86,7 @@ def plain_crops(
     batch: int,
     skipped: Skipped,
     workers: int = 1,
-) -> Iterator[Crops]:
+) -> Generator[Crops]:
     """Every person once, in order, cut out of `box` (N, 4) without augmentation."""
     matrices = geometry.crop_to_image(geometry.fit_aspect(box, height, width), height, width)
 
@@ -104,7 +109,7 @@ def training_crops(
     rank: int = 0,
     processes: int = 1,
     workers: int = 1,
-) -> Iterator[Crops]:
+) -> Generator[Crops]:
     """Batches without end from step `start` on; this process's share of each.
 
     Epochs are permutations laid end to end, cut into global batches of `batch` persons.
@@ -117,14 +122,10 @@ def training_crops(
     if batch % processes:
         raise UserError(f"a batch of {batch} does not divide among {processes} processes")
     extent = extents(people)
-    orders: dict[int, np.ndarray] = {}
 
+    @functools.lru_cache(maxsize=8)
     def order(epoch: int) -> np.ndarray:
-        if epoch not in orders:
-            for old in [old for old in orders if old < epoch - 64]:
-                orders.pop(old, None)
-            orders[epoch] = np.random.default_rng([seed, epoch]).permutation(len(people))
-        return orders[epoch]
+        return np.random.default_rng([seed, epoch]).permutation(len(people))
 
     def make(step: int) -> Crops:
         places = np.arange(step * batch + rank, (step + 1) * batch, processes)
@@ -161,14 +162,15 @@ def training_crops(
 
 def _mirror_names(crops: Crops, people: People, matrices: np.ndarray) -> Crops:
     """Left and right change names where a crop is mirrored (its matrix has a negative determinant)."""
-    mirrored = np.linalg.det(matrices[:, :, :2]) < 0
+    (a, b), (c, d) = np.moveaxis(matrices[:, :, :2], 0, -1)  # each (B,)
+    mirrored = a * d < b * c
     swap = people.skeleton.swap
     joints = np.where(mirrored[:, None, None], crops.joints[:, swap], crops.joints)
     state = np.where(mirrored[:, None], crops.state[:, swap], crops.state)
     return Crops(crops.image, joints, state, crops.to_image, crops.key)
 
 
-def ahead(make: Callable[[int], Crops], items: Iterator[int], workers: int) -> Iterator[Crops]:
+def ahead(make: Callable[[int], Crops], items: Iterator[int], workers: int) -> Generator[Crops]:
     """`make` of each item, in order, `workers` threads working a few items ahead; 0: no thread.
 
     Threads suffice: decoding and warping leave Python's lock.

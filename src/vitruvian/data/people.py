@@ -29,6 +29,7 @@ class People:
     size: Callable[[int], tuple[int, int]]  # row -> height, width of the photograph in px
     subsets: dict[str, np.ndarray]  # name -> rows
     provenance: str  # one line: which file, how many rows, which convention, licence
+    encoded: Callable[[int], bytes] | None = None  # row -> the photograph's file, where it has one
 
     def __len__(self) -> int:
         return len(self.joints)
@@ -58,4 +59,10 @@ class People:
             label=lambda row: self.label(int(rows[row])),
             size=lambda row: self.size(int(rows[row])),
             subsets={},
+            encoded=None if self.encoded is None else self._encoded_rows(rows),
         )
+
+    def _encoded_rows(self, rows: np.ndarray) -> Callable[[int], bytes]:
+        encoded = self.encoded
+        assert encoded is not None
+        return lambda row: encoded(int(rows[row]))

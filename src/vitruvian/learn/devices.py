@@ -33,7 +33,11 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     Raises:
         UserError: the machine has no such device.
     """
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if present[kind])
     if name not in present:
@@ -68,3 +72,12 @@ def agree(flag: bool, where: Place) -> bool:
     value = torch.tensor(int(flag), device=where.device)
     dist.all_reduce(value, dist.ReduceOp.MAX)
     return bool(value.item())
+
+
+def of_first(value: float, where: Place) -> float:
+    """The first process's value, on every process."""
+    if where.processes == 1:
+        return value
+    shared = torch.tensor(value, dtype=torch.float64, device=where.device)
+    dist.broadcast(shared, 0)
+    return float(shared.item())

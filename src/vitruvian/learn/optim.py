@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from vitruvian.recipe import Optim, Schedule
 from vitruvian.types import UserError
 
-OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
     "sgd": torch.optim.SGD,
@@ -24,7 +25,7 @@ def optimiser(optim: Optim, net: nn.Module) -> torch.optim.Optimizer:
     """The optimiser of the parameters that are trained now.
 
     Raises:
-        UserError: PyTorch's optimiser takes no such option.
+        UserError: PyTorch's optimiser takes no such option or value.
     """
     trained = [p for p in net.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [{"params": trained, "weight_decay": optim.weight_decay}]
@@ -35,7 +36,7 @@ def optimiser(optim: Optim, net: nn.Module) -> torch.optim.Optimizer:
         ]
     try:
         return OPTIMISERS[optim.name](groups, lr=optim.lr, **optim.options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"optimiser {optim.name!r}: {error}") from None
 
 

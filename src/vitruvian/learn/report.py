@@ -1,4 +1,4 @@
-"""What a person sees of a training, and what stays of it: a CSV, always, and a bar on a terminal."""
+"""What a person sees of a training, and what stays of it: always a CSV, a bar on a terminal."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Report:
         if not self.silent:
             new = not self.path.exists()
             with self.path.open("a", newline="") as file:
-                writer = csv.writer(file)
+                writer = csv.writer(file, lineterminator="\n")
                 if new:
                     writer.writerow(COLUMNS)
                 writer.writerow(row)

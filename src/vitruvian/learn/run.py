@@ -1,10 +1,10 @@
 """A run: a recipe on a data set in a folder, from the first step to a model that predicts.
 
-    recipe.yaml         the recipe, resolved
-    run.json            data, origin of the weights, versions, seconds
-    log.csv             losses, speed, score on `tune`
-    state.safetensors   where the training stands
-    model/              the model so far: `predict` and `eval` take the run's folder
+recipe.yaml         the recipe, resolved
+run.json            data, origin of the weights, versions, seconds
+log.csv             losses, speed, score on `tune`
+state.safetensors   where the training stands
+model/              the model so far: `predict` and `eval` take the run's folder
 """
 
 from __future__ import annotations
@@ -65,7 +65,11 @@ def run(options: Options) -> bool:
     recipe = override(find_recipe(options.recipe), list(options.settings))
     if options.seed is not None:
         recipe = recipe.model_copy(update={"seed": options.seed})
-    people = open_data(options.data) if options.data else figures(skeleton=find_skeleton(recipe.skeleton))
+    people = (
+        open_data(options.data)
+        if options.data
+        else figures(skeleton=find_skeleton(recipe.skeleton))
+    )
     recipe = recipe.model_copy(update={"skeleton": people.skeleton.name})
     system, config = system_and_config(recipe.system, recipe.config, recipe.name)
     with place(options.device) as where:

@@ -15,8 +15,7 @@ from vitruvian.models import ModelInfo, read_weights
 from vitruvian.skeleton import Skeleton
 from vitruvian.systems import SYSTEMS
 from vitruvian.systems.contract import Ask, System, build, predict
-from vitruvian.types import UserError
-from vitruvian.use.runners import Runner
+from vitruvian.types import Runner, UserError
 
 
 def system_and_config(name: str, values: dict[str, Any], origin: str) -> tuple[System, Any]:
@@ -30,7 +29,9 @@ def system_and_config(name: str, values: dict[str, Any], origin: str) -> tuple[S
     system = SYSTEMS[name]
     known = list(system.config.__dataclass_fields__)  # type: ignore[attr-defined]
     if unknown := sorted(set(values) - set(known)):
-        raise UserError(f"{origin}: system {name!r} has no size {unknown[0]!r}, only {', '.join(known)}")
+        raise UserError(
+            f"{origin}: system {name!r} has no size {unknown[0]!r}, only {', '.join(known)}"
+        )
     try:
         return system, TypeAdapter(system.config).validate_python(values)
     except ValidationError as error:
@@ -44,7 +45,8 @@ def system_and_config(name: str, values: dict[str, Any], origin: str) -> tuple[S
 def new_net(system: System, config: Any, skeleton: Skeleton, seed: int) -> nn.Module:
     """A net with weights drawn from `seed`, channels last."""
     torch.manual_seed(seed)
-    return build(system, config, skeleton).to(memory_format=torch.channels_last)
+    net = build(system, config, skeleton)
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def net_runner(system: System, net: nn.Module, device: torch.device) -> Runner:
@@ -71,7 +73,9 @@ def load_net(folder: Path, info: ModelInfo) -> tuple[System, nn.Module]:
         net.load_state_dict(weights)
     except RuntimeError as error:
         first = str(error).strip().splitlines()[-1].strip()
-        raise UserError(f"{folder}: the weights do not fit system {info.system!r}: {first}") from None
+        raise UserError(
+            f"{folder}: the weights do not fit system {info.system!r}: {first}"
+        ) from None
     return system, net.eval()
 
 

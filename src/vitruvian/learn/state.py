@@ -1,4 +1,4 @@
-"""The state of a training as one safetensors file: weights, averages, moments, and JSON in its header.
+"""The state of a training as one safetensors file: weights, averages, moments, JSON in its header.
 
 Written beside, fsynced and renamed: a kill at any moment leaves the previous state or the new one.
 """
@@ -57,9 +57,11 @@ def save_state(
     header = {"progress": json.dumps(asdict(progress)), "scalars": json.dumps(scalars)}
     beside = path.with_name(path.name + ".part")
     try:
-        copies = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
+        copies = {
+            name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()
+        }
         save_file(copies, beside, header)
-        with beside.open("rb") as file:
+        with beside.open("r+b") as file:  # Windows syncs only what may be written
             os.fsync(file.fileno())
         os.replace(beside, path)
     except (OSError, SafetensorError) as error:
@@ -77,10 +79,14 @@ class Saved:
     moments: dict[int, dict[str, Any]]
 
     def restore_optimiser(self, optimiser: torch.optim.Optimizer) -> None:
-        """Puts the moments back, exactly."""
+        """Puts the moments back, exactly, and laid out in memory as their parameters are."""
         optimiser.load_state_dict(
             {"state": self.moments, "param_groups": optimiser.state_dict()["param_groups"]}
         )
+        for parameter, slots in optimiser.state.items():
+            for slot, value in slots.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    slots[slot] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def read_state(path: Path) -> Saved:

@@ -14,6 +14,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
+from collections.abc import Generator as Batches
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from torch import Generator, Tensor, nn
 
 from vitruvian.data.loader import Skipped, plain_crops, training_crops
 from vitruvian.data.people import People
-from vitruvian.learn.devices import Place, agree
+from vitruvian.learn.devices import Place, agree, of_first
 from vitruvian.learn.optim import average, float_state, optimiser, rate_factor
 from vitruvian.learn.report import Report
 from vitruvian.learn.state import Progress, Saved, read_state, save_state
@@ -34,10 +35,13 @@ from vitruvian.types import State, UserError
 
 LOOK = 10  # steps between looks at the losses
 SAVE_SECONDS = 120.0
+LABELLED = 5  # batches, one of which must hold a labelled joint
+SAME_ANSWERS = 0.02  # a spread below it, as a share of the truth's, is one answer for every picture
+SAME_SCORINGS, SAME_AFTER = 2, 0.2  # how often in a row, and after which share of the fit's steps
 
 
 class Step(nn.Module):
-    """The one forward of a step, which DDP and autocast wrap; the step itself calls the bare net."""
+    """The one forward of a step, which DDP and autocast wrap; the step calls the bare net."""
 
     def __init__(self, net: nn.Module, step: Callable[..., dict[str, Tensor]]) -> None:
         super().__init__()
@@ -49,7 +53,11 @@ class Step(nn.Module):
 
 @dataclass
 class Session:
-    """All that a training needs; `evaluate` gives the score on held-out persons, a share of one."""
+    """All that a training needs.
+
+    `evaluate` gives the score on held-out persons, a share of one; `spread` how much the net's
+    answers vary over persons, as a share of how much the truth does. Both are asked together.
+    """
 
     system: System
     net: nn.Module
@@ -59,6 +67,7 @@ class Session:
     where: Place
     report: Report
     evaluate: Callable[[nn.Module], float] | None = None
+    spread: Callable[[nn.Module], float] | None = None
     workers: int = 1
     max_minutes: float | None = None
     progress: Progress = field(default_factory=Progress)
@@ -67,12 +76,13 @@ class Session:
 
 
 def train(session: Session) -> bool:
-    """Trains until the recipe's end, the time's end or an interrupt; True when the recipe is finished.
+    """Trains to the recipe's end, the time's end or an interrupt; True when the recipe is finished.
 
     The net ends in eval mode with the weights to use. All state is in the run's folder.
 
     Raises:
-        UserError: the loss is not finite, nobody is labelled, or the state does not fit.
+        UserError: the loss is not finite, nobody is labelled, all answers are the same, or the
+            state does not fit.
     """
     saved = _resume(session)
     fits = session.recipe.fits
@@ -81,6 +91,7 @@ def train(session: Session) -> bool:
         while session.progress.fit < len(fits):
             finished = _run_fit(session, saved, deadlines[session.progress.fit])
             saved = None
+            session.stop = agree(session.stop, session.where)
             last = session.progress.fit == len(fits) - 1
             if session.stop or (last and not finished):
                 session.net.eval()
@@ -117,24 +128,30 @@ def _deadlines(session: Session) -> list[float]:
 
 
 def _run_fit(session: Session, saved: Saved | None, deadline: float) -> bool:
-    """One stage's training; True when all its steps were taken, else the time is up or a stop asked."""
+    """One stage's training; True when all its steps were taken, False when it was stopped."""
     recipe, net, where, progress = session.recipe, session.net, session.where, session.progress
     number, fit = progress.fit, recipe.fits[progress.fit]
     stage = _stage(session, fit)
+    if fit.batch // where.processes < fit.accumulate:
+        raise UserError(
+            f"fit {fit.stage!r}: a batch of {fit.batch} does not make {fit.accumulate} parts on"
+            f" each of {where.processes} processes; set fits.{number}.accumulate=1"
+        )
     if stage.before and progress.step == 0:
         with torch.no_grad():
             stage.before(net.eval(), _plain_batches(session), generator(recipe.seed, number))
     set_trained(net, stage.trains)
+    step = _wrapped(net, stage, where)
     optim = optimiser(fit.optim, net)
     shadow = None
     if fit.ema:
-        kept = saved.shadow if saved and saved.shadow else float_state(net)
-        shadow = {name: value.detach().clone().to(where.device) for name, value in kept.items()}
+        shadow = {name: value.detach().clone() for name, value in float_state(net).items()}
+        for name, value in (saved.shadow or {}).items() if saved else ():
+            shadow[name].copy_(value)
     if saved and progress.step:
         saved.restore_optimiser(optim)
     steps = fit.planned_steps(len(session.people))
     session.report.begin(stage.name, progress.step, steps)
-    step = _wrapped(net, stage, where)
     batches = _training_batches(session, fit, number, progress.step)
     watch = _Watch(session, number, fit, steps, deadline)
     try:
@@ -150,9 +167,7 @@ def _run_fit(session: Session, saved: Saved | None, deadline: float) -> bool:
             watch.first_batches(batch)
             losses = _gradients(step, batch, rng, fit, recipe.precision, where)
             if fit.clip:
-                nn.utils.clip_grad_norm_(
-                    [p for p in net.parameters() if p.requires_grad], fit.clip
-                )
+                nn.utils.clip_grad_norm_([p for p in net.parameters() if p.requires_grad], fit.clip)
             optim.step()
             optim.zero_grad(set_to_none=True)
             if shadow is not None and fit.ema:
@@ -171,9 +186,14 @@ def _run_fit(session: Session, saved: Saved | None, deadline: float) -> bool:
 def _gradients(
     step: nn.Module, batch: Batch, rng: Generator, fit: Fit, precision: str, where: Place
 ) -> dict[str, Tensor]:
-    """Backward over the parts of a batch; the losses of the whole batch, detached."""
+    """Backward over the parts of a batch; the losses of the whole batch, detached.
+
+    Every part begins with the same random state, so a sample's draws do not depend on its part.
+    """
     sums: dict[str, Tensor] = {}
+    state = rng.get_state()
     for part in range(fit.accumulate):
+        rng.set_state(state)
         piece = batch.part(part, fit.accumulate)
         share = len(piece) / len(batch)
         last = part == fit.accumulate - 1
@@ -189,7 +209,7 @@ def _gradients(
 
 
 def set_trained(net: nn.Module, paths: tuple[str, ...]) -> None:
-    """Everything outside `paths` stands still: no gradient, and eval mode, so that its buffers do too."""
+    """Everything outside `paths` stands still: no gradient, and eval mode for the buffers' sake."""
     net.requires_grad_(False).eval()
     for path in paths:
         net.get_submodule(path).requires_grad_(True).train()
@@ -212,7 +232,7 @@ def _stage(session: Session, fit: Fit) -> Stage:
     return stages[fit.stage]
 
 
-def _training_batches(session: Session, fit: Fit, number: int, start: int) -> Iterator[Batch]:
+def _training_batches(session: Session, fit: Fit, number: int, start: int) -> Batches[Batch]:
     H, W = session.recipe.crop
     crops = training_crops(
         session.people,
@@ -281,19 +301,20 @@ class _Watch:
         self.began = self.saved = self.looked = time.monotonic()
         self.start = self.last = session.progress.step
         self.base = session.progress.seconds
-        self.labelled = False
+        self.labelled, self.same = False, 0
         epoch = len(session.people) / fit.batch
         self.every = max(1, round(session.recipe.evaluate_every * epoch))
 
     def first_batches(self, batch: Batch) -> None:
-        """Nobody labelled in the first five batches is an error, not a training."""
+        """Nobody labelled in the first batches, on any process, is an error, not a training."""
         taken = self.session.progress.step - self.start
-        if self.labelled or taken > 5:
+        last = min(LABELLED, self.steps - self.start) - 1
+        if taken > last:
             return
-        self.labelled = bool((batch.state >= State.OCCLUDED).any())
-        if not self.labelled and taken == 5:
+        self.labelled = self.labelled or bool((batch.state >= State.OCCLUDED).any())
+        if taken == last and not agree(self.labelled, self.session.where):
             hint = self.session.skipped.summary() or "check the labels with `vitruvian data check`"
-            raise UserError(f"no labelled joint in the first 5 batches: {hint}")
+            raise UserError(f"no labelled joint in the first {taken + 1} batches: {hint}")
 
     def look(
         self,
@@ -305,15 +326,17 @@ class _Watch:
         """After each step; True when the fit must stop now."""
         session, progress = self.session, self.session.progress
         due = progress.step % self.every == 0 or progress.step == self.steps
-        stop = agree(session.stop or time.monotonic() > self.deadline, session.where) \
-            if (progress.step % LOOK == 0 or session.where.processes == 1) else False
+        stop = False
+        if progress.step % LOOK == 0 or session.where.processes == 1:
+            stop = agree(session.stop or time.monotonic() > self.deadline, session.where)
         if not (due or stop or progress.step % LOOK == 0):
             return False
         values = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
         if agree(not all(math.isfinite(value) for value in values.values()), session.where):
             raise UserError(
-                f"the loss is not finite at step {progress.step} of fit {self.fit.stage!r}: {values}; "
-                "lower the rate (--set fits.0.optim.lr=...); the last saved state is kept"
+                f"the loss is not finite at step {progress.step} of fit {self.fit.stage!r}:"
+                f" {values}; lower the rate (--set fits.{self.number}.optim.lr=...);"
+                " the last saved state is kept"
             )
         now = time.monotonic()
         speed = self.fit.batch * (progress.step - self.last) / max(now - self.looked, 1e-9)
@@ -321,7 +344,9 @@ class _Watch:
         tune = self._score(shadow) if due and session.evaluate else None
         per_step = (now - self.began) / max(progress.step - self.start, 1)
         left = min(per_step * (self.steps - progress.step), self.deadline - now)
-        session.report.log(self.number, progress.step, progress.seconds, rate, speed, values, left, tune)
+        session.report.log(
+            self.number, progress.step, progress.seconds, rate, speed, values, left, tune
+        )
         self.last, self.looked = progress.step, time.monotonic()
         if now - self.saved > SAVE_SECONDS:
             self.save(shadow, optim)
@@ -341,11 +366,13 @@ class _Watch:
         own = {name: value.clone() for name, value in float_state(net).items()} if shadow else {}
         if shadow:
             net.load_state_dict(shadow, strict=False)
-        value = session.evaluate(net.eval())
+        value = of_first(session.evaluate(net.eval()), session.where)
+        spread = of_first(session.spread(net), session.where) if session.spread else math.nan
         if shadow:
             net.load_state_dict(own, strict=False)
         for name, module in net.named_modules():
             module.training = modes[name]
+        self._refuse_same(spread)
         if value > progress.best:
             progress.best, progress.waited = value, 0
         else:
@@ -354,6 +381,20 @@ class _Watch:
         if progress.waited >= schedule.patience and progress.drops < schedule.most_drops:
             self.session.progress.drops, self.session.progress.waited = progress.drops + 1, 0
         return value
+
+    def _refuse_same(self, spread: float) -> None:
+        """A net that has settled on one pose for every picture does not recover."""
+        progress = self.session.progress
+        late = progress.step >= SAME_AFTER * self.steps
+        self.same = self.same + 1 if late and spread < SAME_ANSWERS else 0
+        if self.same >= SAME_SCORINGS:
+            raise UserError(
+                f"the answers are the same for every picture at step {progress.step} of fit"
+                f" {self.fit.stage!r} (they vary {100 * spread:.1f} % as much as the truth): lower"
+                f" the rate (--set fits.{self.number}.optim.lr=...), raise schedule.warmup, start"
+                " from trained weights (init), or check that pictures and labels belong together;"
+                " the last saved state is kept"
+            )
 
 
 __all__ = ["Session", "Step", "set_trained", "train"]

@@ -26,7 +26,7 @@ def _timm() -> ModuleType:
             raise
         for name in [name for name in sys.modules if name.split(".")[0] in ("timm", "torchvision")]:
             del sys.modules[name]
-        library = torch.library.Library("torchvision", "FRAGMENT")  # noqa: TOR901
+        library = torch.library.Library("torchvision", "FRAGMENT")
         for operator in ("nms", "qnms"):
             library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _KEPT.append(library)
@@ -44,7 +44,7 @@ class Backbone(nn.Module):
     their widths. Weights are random: a recipe's `init` says what replaces them.
 
     Raises:
-        UserError: timm has no net of that name, or the net has no map of a wanted stride.
+        UserError: timm has no net of that name, it takes no such option or has no map of that stride.
     """
 
     def __init__(self, name: str, strides: tuple[int, ...] = (32,), **options: Any) -> None:
@@ -53,8 +53,11 @@ class Backbone(nn.Module):
         if not timm.is_model(name):
             near = difflib.get_close_matches(name, timm.list_models(), 1, 0)
             raise UserError(f"no backbone {name!r} in timm; nearest: {near[0]!r}")
-        with torch.device("meta"):
-            info = timm.create_model(name, features_only=True, **options).feature_info
+        try:
+            with torch.device("meta"):
+                info = timm.create_model(name, features_only=True, **options).feature_info
+        except TypeError as error:
+            raise UserError(f"backbone {name!r} cannot be built: {error}") from None
         reductions = info.reduction()
         if lacking := [s for s in strides if s not in reductions]:
             raise UserError(f"backbone {name!r} has maps of strides {reductions}, not {lacking}")

@@ -12,6 +12,9 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 class Normalise(nn.Module):
     """uint8 RGB (B, 3, H, W) -> float32 near unit variance; part of the net, so nobody does it otherwise."""
 
+    mean: Tensor  # (3, 1, 1)
+    std: Tensor
+
     def __init__(
         self,
         mean: tuple[float, float, float] = IMAGENET_MEAN,

@@ -108,7 +108,7 @@ def build(system: System, config: Any, skeleton: Skeleton) -> nn.Module:
 
 
 @torch.no_grad()
-def predict(system: System, net: Any, image: Tensor, ask: Ask = Ask()) -> Answer:  # noqa: B008
+def predict(system: System, net: Any, image: Tensor, ask: Ask = Ask()) -> Answer:
     """Poses for crops (B, 3, H, W) uint8 RGB.
 
     Raises:

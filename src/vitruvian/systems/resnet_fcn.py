@@ -188,7 +188,7 @@ class ResNetFCN(nn.Module):
     def __init__(self, config: ResNetFCNConfig, skeleton: Skeleton) -> None:
         super().__init__()
         self.config, self.skeleton = config, skeleton
-        strides = (4, 8, 16, 32) if config.lateral else (32,)
+        strides: tuple[int, ...] = (4, 8, 16, 32) if config.lateral else (32,)
         if config.head == "fcn_skip":
             strides = (8, 16, 32)
         thinner = {"channels": config.channels} if config.channels else {}

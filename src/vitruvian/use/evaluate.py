@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -12,9 +13,10 @@ from vitruvian.data.people import People
 from vitruvian.measure import baselines
 from vitruvian.measure.protocols import PROTOCOLS, Protocol, Result, score
 from vitruvian.skeleton import Skeleton
-from vitruvian.types import State, UserError
-from vitruvian.use.runners import Runner
+from vitruvian.types import Runner, State, UserError
+from vitruvian.use.boxes import boxes_of_poses
 
+Look = Literal["labelled", "image", "found"]
 SEED = 20  # of the intervals' resamples
 
 
@@ -50,14 +52,17 @@ def predict_people(
     return Predicted(np.concatenate(xy), np.concatenate(scores), skipped)
 
 
-def protocol_for(people: People, flip: bool = False, whole_image: bool = False) -> Protocol:
+def protocol_for(people: People, look: Look = "labelled", flip: bool = False) -> Protocol:
     """LSPET's protocol, or its reading for another skeleton: PCK@0.2 of the skeleton's reference.
 
     Raises:
         UserError: the skeleton declares no reference length.
     """
     skeleton = people.skeleton
-    protocol = PROTOCOLS["lspet-pck-pc-image" if whole_image else "lspet-pck-pc"]
+    protocol = PROTOCOLS["lspet-pck-pc" if look == "labelled" else "lspet-pck-pc-image"]
+    if look == "found":
+        words = "whole image, then the first pose's joints x1.25, square"
+        protocol = replace(protocol, name=protocol.name + "-found", box=words)
     if people.name != "lspet":
         if skeleton.reference is None:
             raise UserError(
@@ -101,22 +106,28 @@ def evaluate(
     people: People,
     crop: tuple[int, int],
     *,
+    look: Look = "labelled",
     trained_on: People | None = None,
     flip: bool = False,
-    whole_image: bool = False,
+    threshold: float = 0.3,
     workers: int = 1,
 ) -> Result:
     """The model's figures, with two baselines beside them.
 
     Args:
+        look: where each person is looked for: the labelled joints' box, the whole image, or, as
+            `predict` does in two passes, the whole image and then the box of what was found.
         trained_on: where the mean pose is measured; None: on the rows scored.
-        whole_image: look in the whole photograph instead of the labelled joints' box.
+        threshold: of the scores of the joints that make the box of what was found.
     """
-    protocol = protocol_for(people, flip, whole_image)
-    box = image_boxes(people) if whole_image else people.box
+    protocol = protocol_for(people, look, flip)
+    box = people.box if look == "labelled" else image_boxes(people)
     predicted = predict_people(runner, people, box, crop, flip=flip, workers=workers)
+    if look == "found":
+        found = boxes_of_poses(predicted.xy, predicted.score, box, threshold)
+        predicted = predict_people(runner, people, found, crop, flip=flip, workers=workers)
     source = trained_on if trained_on is not None and len(trained_on) else people
-    source_box = image_boxes(source) if whole_image else source.box
+    source_box = source.box if look == "labelled" else image_boxes(source)
     mean = baselines.mean_pose(baselines.in_box_units(source.joints, source_box), source.state)
     others = {
         "mean_pose": baselines.predict_mean_pose(mean, box),

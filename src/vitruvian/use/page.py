@@ -13,7 +13,7 @@ import numpy as np
 
 from vitruvian.draw import SIDE_COLOURS
 from vitruvian.skeleton import Skeleton
-from vitruvian.types import Poses, UserError
+from vitruvian.types import Poses
 from vitruvian.use.files import WholeFile
 
 _STYLE = """
@@ -70,26 +70,16 @@ class Page:
         self._file: WholeFile | None = WholeFile(path)
         self._file.write(_head(title, made, threshold))
 
-    def add(self, name: str, overlay: Path | str | None, found: Poses | UserError) -> None:
-        """Appends a photograph.
+    def photo(self, name: str, overlay: Path | str | None, found: Poses) -> None:
+        """Appends a photograph by name, with the picture that its poses are drawn on."""
+        self._persons += len(found)
+        lines = _persons(found, self._skeleton, self._threshold)
+        self._figure(name, self._picture(name, overlay, found), lines)
 
-        Args:
-            name: what the photograph is called.
-            overlay: the picture with the poses drawn on it; None when there is none.
-            found: its poses, or why there are none.
-        """
-        assert self._file is not None, "closed"
-        self._photos += 1
-        if isinstance(found, UserError):
-            self._unread += 1
-            caption = f'<p class="wrong">Not read: {html.escape(str(found))}</p>'
-            picture = ""
-        else:
-            self._persons += len(found)
-            caption = _persons(found, self._skeleton, self._threshold)
-            picture = self._picture(name, overlay, found)
-        heading = f"<figcaption><strong>{html.escape(name)}</strong>{caption}</figcaption>"
-        self._file.write(f"<figure>{picture}{heading}</figure>\n")
+    def error(self, name: str, why: str) -> None:
+        """Appends a photograph that could not be read."""
+        self._unread += 1
+        self._figure(name, "", f'<p class="wrong">Not read: {html.escape(why)}</p>')
 
     def close(self) -> None:
         """Ends the page and puts it in its place; closing again does nothing."""
@@ -110,6 +100,12 @@ class Page:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _figure(self, name: str, picture: str, lines: str) -> None:
+        assert self._file is not None, "closed"
+        self._photos += 1
+        caption = f"<figcaption><strong>{html.escape(name)}</strong>{lines}</figcaption>"
+        self._file.write(f"<figure>{picture}{caption}</figure>\n")
 
     def _picture(self, name: str, overlay: Path | str | None, found: Poses) -> str:
         if overlay is None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from vitruvian.models import GRAPH, ModelInfo
-from vitruvian.types import UserError
-
-# (crops (B, H, W, 3) uint8 RGB, flip test) -> xy_crop (B, J, 2) float32, score (B, J) float32
-Runner = Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray]]
+from vitruvian.models import FLIP_GRAPH, GRAPH, ModelInfo
+from vitruvian.types import Runner, UserError
 
 
 def open_runner(folder: Path, info: ModelInfo, device: str = "auto") -> Runner:
@@ -41,25 +38,33 @@ def open_runner(folder: Path, info: ModelInfo, device: str = "auto") -> Runner:
 
 
 def onnx_runner(folder: Path, threads: int = 0) -> Runner:
-    """Runs `model.onnx` on the CPU; `threads` 0 is one for each core.
+    """Runs the folder's graphs on the CPU; `threads` 0 is one for each core.
 
     Raises:
-        UserError: the graph is absent or damaged.
+        UserError: a graph is absent or damaged; that of the flip test is opened when it is asked for.
     """
-    import onnxruntime  # 0.2 s, which readers of a model folder need not wait
-
-    path = folder / GRAPH
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3  # errors, which arrive as exceptions too
-    try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has no common class for them
-        reason = "does not exist" if not path.exists() else f"is damaged ({type(error).__name__})"
-        raise UserError(f"{path} {reason}: copy the model again, or export it anew") from None
+    plain = _session(folder / GRAPH, threads)
+    opened: dict[bool, Any] = {False: plain}
 
     def run(crops: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray]:
-        xy, score = session.run(["xy", "score"], {"image": crops, "flip": np.array(flip)})
+        if flip not in opened:
+            opened[flip] = _session(folder / FLIP_GRAPH, threads)
+        xy, score = opened[flip].run(["xy", "score"], {"image": crops})
         return xy, score
 
     return run
+
+
+def _session(path: Path, threads: int) -> Any:
+    import onnxruntime  # 0.2 s, which readers of a model folder need not wait
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # threads that wait for work would otherwise spin on the cores that decode photographs
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors, which arrive as exceptions too
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has no common class for them
+        reason = "does not exist" if not path.exists() else f"is damaged ({type(error).__name__})"
+        raise UserError(f"{path} {reason}: copy the model again, or export it anew") from None

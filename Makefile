@@ -1,0 +1,40 @@
+# Everything a newcomer needs; nothing but Python 3.11+ and make.
+PYTHON ?= python3
+PHOTOS ?=
+CORE := .venv-core
+FULL := .venv
+
+.PHONY: demo test test-learn test-slow lint bench clean
+
+demo: $(CORE)/.ready
+	$(CORE)/bin/vitruvian demo $(foreach photo,$(PHOTOS),--photos "$(photo)") --out demo
+
+test: $(FULL)/.ready
+	$(FULL)/bin/python -m pytest -m "not learn and not slow"
+
+test-slow: $(FULL)/.ready
+	$(FULL)/bin/python -m pytest -m slow
+
+test-learn: $(FULL)/.ready
+	$(FULL)/bin/python -m pytest -m learn
+
+lint: $(FULL)/.ready
+	$(FULL)/bin/ruff check .
+	$(FULL)/bin/ruff format --check .
+	$(FULL)/bin/mypy
+	PYTHONPATH=src $(FULL)/bin/lint-imports
+
+$(CORE)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(CORE)
+	$(CORE)/bin/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+# torch first: the pinned build decides which torchvision fits it
+$(FULL)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(FULL)
+	$(FULL)/bin/python -m pip install --quiet --constraint constraints.txt torch
+	$(FULL)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	touch $@
+
+clean:
+	rm -rf $(CORE) $(FULL) demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

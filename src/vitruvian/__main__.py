@@ -1,0 +1,3 @@
+from vitruvian.cli import main
+
+main()

@@ -1,0 +1,52 @@
+"""vitruvian bench data, train, predict"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Measure speed as ratios within one run; machines are noisy.", no_args_is_help=True
+)
+
+
+@app.command("data")
+def data(
+    data: Annotated[str, typer.Argument(help="name=folder, e.g. lspet=DIR")],
+    size: Annotated[int, typer.Option(min=32, help="Side of the crops, px.")] = 256,
+    count: Annotated[int, typer.Option(min=32, help="Persons.")] = 600,
+) -> None:
+    """The loader against bare imdecode + warpAffine of the same files, one thread."""
+    from vitruvian.data import open_data
+    from vitruvian.learn.bench import bench_data
+
+    typer.echo(bench_data(open_data(data), size, count))
+
+
+@app.command("train")
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name.")] = "resnet_fcn/compact",
+    data: Annotated[
+        str | None, typer.Option(help="name=folder; without: rendered figures.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=4)] = 12,
+    device: Annotated[str, typer.Option()] = "auto",
+) -> None:
+    """The loop against bare forward, backward and step on a batch in memory."""
+    from vitruvian.learn.bench import bench_train
+
+    typer.echo(bench_train(recipe, data, steps, device))
+
+
+@app.command("predict")
+def predict(
+    model: Annotated[str, typer.Argument(help="A model folder or a bundled model's name.")],
+    photos: Annotated[Path, typer.Argument(help="A folder of photographs.")],
+    count: Annotated[int, typer.Option(min=8, help="Photographs.")] = 200,
+) -> None:
+    """Files to poses against the bare graph on batches in memory."""
+    from vitruvian.use.bench import bench_predict
+
+    typer.echo(bench_predict(model, photos, count))

@@ -1,0 +1,35 @@
+"""vitruvian systems"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def systems(
+    as_json: Annotated[bool, typer.Option("--json", help="A list of objects.")] = False,
+) -> None:
+    """List the recipes: size, input, and the bundled models' scores."""
+    import importlib.util
+    import json
+
+    from rich.console import Console
+
+    if importlib.util.find_spec("torch") is None:
+        from vitruvian.use.listing import bundled_rows as rows
+
+        note = "without the extra [train] only the bundled models are listed"
+    else:
+        from vitruvian.learn.listing import recipe_rows as rows
+
+        note = ""
+    listed = rows()
+    if as_json:
+        typer.echo(json.dumps([row.to_dict() for row in listed], indent=2))
+        return
+    from vitruvian.use.listing import table
+
+    Console().print(table(listed))
+    if note:
+        typer.echo(note, err=True)

@@ -1,0 +1,49 @@
+"""vitruvian train"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe's name (`vitruvian systems`) or YAML file.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished one goes on.")],
+    data: Annotated[
+        str | None, typer.Option(help="name=folder, e.g. lspet=DIR; without: rendered figures.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key.sub=value, e.g. fits.0.epochs=20")
+    ] = None,
+    start_from: Annotated[
+        str | None, typer.Option("--from", help="Model whose weights to start from.")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0, help="Share this time over the fits, then stop.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Threads that make crops.")] = 2,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Train a recipe; the same command goes on where a run was stopped."""
+    from vitruvian.learn.run import Options, run
+
+    run(
+        Options(
+            recipe=recipe,
+            out=out,
+            settings=tuple(settings or ()),
+            data=data,
+            start_from=start_from,
+            device=device,
+            seed=seed,
+            workers=workers,
+            max_minutes=max_minutes,
+            quiet=quiet,
+        )
+    )

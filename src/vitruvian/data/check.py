@@ -1,0 +1,277 @@
+"""What is wrong with a data set, told before a long training finds out; and a sheet to look at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from vitruvian import geometry
+from vitruvian.data.pack import MARGIN
+from vitruvian.data.people import People
+from vitruvian.data.photos import cut, reduction_for
+from vitruvian.draw import SIDE_COLOURS, side
+from vitruvian.types import State, UserError
+
+OUTSIDE = 0.1  # widths or heights of the photograph that a labelled joint may lie outside
+TINY = 10.0  # px of the reference length
+_NAMED = 5  # faults of a kind that are listed
+_SEEN_FROM_FRONT = ("right_hip", "left_hip", "right_shoulder", "left_shoulder")
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `check` found. Faults are lines that name the photograph."""
+
+    name: str
+    provenance: str
+    joint_names: tuple[str, ...]
+    rows: int
+    subsets: dict[str, int]
+    states: np.ndarray  # (J, 4) persons in each State
+    reference: str | None  # the length that normalises errors
+    with_reference: int  # persons of whom both its joints are located
+    opened: int  # photographs looked at
+    missing: tuple[str, ...]  # photographs that do not exist
+    unreadable: tuple[str, ...]  # photographs that cannot be read, with the reason
+    outside: tuple[str, ...]  # joints more than `OUTSIDE` outside the photographs looked at
+    nobody: tuple[str, ...]  # persons without a located joint
+    tiny: tuple[str, ...]  # persons whose reference length is below `TINY` px
+    duplicated: tuple[str, ...]  # rows with the very joints of an earlier one
+    front: (
+        float | None
+    )  # share of the persons whose right hip is left of the left one; see `_front`
+
+    @property
+    def ok(self) -> bool:
+        """Whether it can be trained on: somebody is labelled and every photograph was read."""
+        labelled = len(self.nobody) < self.rows
+        return labelled and not self.missing and not self.unreadable
+
+    def lines(self) -> list[str]:
+        """The report as text, a line each."""
+        subsets = ", ".join(f"{name} {count}" for name, count in self.subsets.items()) or "none"
+        lines = [
+            f"{self.name}: {'ok' if self.ok else 'NOT OK'}; {self.provenance}",
+            f"persons {self.rows}; subsets: {subsets}; photographs looked at: {self.opened}",
+            f"reference length {self.reference or 'none'}: {self.with_reference} persons",
+        ]
+        if self.front is not None:
+            lines.append(f"right hip left of the left one, seen upright: {self.front:.1%}")
+        width = max(len(name) for name in self.joint_names)
+        lines.append(" ".join([" " * width, *(f"{state.name.lower():>9}" for state in State)]))
+        for name, counts in zip(self.joint_names, self.states, strict=True):
+            lines.append(" ".join([f"{name:{width}}", *(f"{count:>9}" for count in counts)]))
+        for kind, faults in self._faults().items():
+            lines.append(f"{kind}: {len(faults)}")
+            lines += [f"    {fault}" for fault in faults[:_NAMED]]
+            if len(faults) > _NAMED:
+                lines.append(f"    and {len(faults) - _NAMED} more")
+        return lines
+
+    def _faults(self) -> dict[str, tuple[str, ...]]:
+        return {
+            "missing photographs": self.missing,
+            "unreadable photographs": self.unreadable,
+            f"joints more than {OUTSIDE:.0%} outside": self.outside,
+            "persons without a located joint": self.nobody,
+            f"persons with a reference below {TINY:g} px": self.tiny,
+            "duplicated rows": self.duplicated,
+        }
+
+
+def check(people: People, decode: bool = True, limit: int | None = None) -> CheckReport:
+    """Looks at all labels of a data set and at its photographs.
+
+    Args:
+        decode: decode the photographs; False: read only their sizes, which is fast but misses most
+            damages.
+        limit: look at this many photographs at most, spread evenly over the rows.
+    """
+    located = people.state >= State.OCCLUDED  # (N, J)
+    rows = np.arange(len(people))
+    if limit is not None and limit < len(rows):
+        rows = np.linspace(0, len(people) - 1, max(limit, 0)).astype(int)
+    missing, unreadable, sizes = _open(people, rows, decode)
+    length = _reference(people, located)
+    return CheckReport(
+        name=people.name,
+        provenance=people.provenance,
+        joint_names=people.skeleton.joint_names,
+        rows=len(people),
+        subsets={name: len(chosen) for name, chosen in people.subsets.items()},
+        states=np.stack([(people.state == state).sum(0) for state in State], 1),
+        reference=people.skeleton.reference,
+        with_reference=int(np.isfinite(length).sum()),
+        opened=len(rows),
+        missing=missing,
+        unreadable=unreadable,
+        outside=_outside(people, located, sizes),
+        nobody=_labels(people, np.flatnonzero(~located.any(1))),
+        tiny=tuple(
+            f"{people.label(int(row))}: {length[row]:.1f} px"
+            for row in np.flatnonzero(length < TINY)
+        ),
+        duplicated=_duplicated(people, located),
+        front=_front(people, located),
+    )
+
+
+def _labels(people: People, rows: Iterable[int]) -> tuple[str, ...]:
+    return tuple(people.label(int(row)) for row in rows)
+
+
+def _open(
+    people: People, rows: np.ndarray, decode: bool
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[int, tuple[int, int]]]:
+    """Missing photographs, unreadable ones, and height and width of the others by row."""
+
+    def size(row: int) -> tuple[int, int] | UserError:
+        try:
+            if not decode:
+                return people.size(row)
+            height, width = people.photo(row, 1)[0].shape[:2]
+            return height, width
+        except UserError as error:
+            return error
+
+    missing: dict[str, None] = {}  # a photograph of many persons is named once
+    unreadable: dict[str, str] = {}
+    sizes: dict[int, tuple[int, int]] = {}
+    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="check")
+    try:
+        found = pool.map(size, rows.tolist())
+        for row, result in zip(rows.tolist(), found, strict=True):
+            if not isinstance(result, UserError):
+                sizes[row] = result
+            elif isinstance(result.__context__, FileNotFoundError):
+                missing[people.label(row)] = None
+            else:
+                unreadable[people.label(row)] = f"{people.label(row)}: {result}"
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return tuple(missing), tuple(unreadable.values()), sizes
+
+
+def _reference(people: People, located: np.ndarray) -> np.ndarray:
+    """Reference lengths (N,) in px; NaN where unknown or where the skeleton has none."""
+    if people.skeleton.reference is None:
+        return np.full(len(people), np.nan)
+    a, b = people.skeleton.length(people.skeleton.reference)
+    length = np.linalg.norm(people.joints[:, a].astype(float) - people.joints[:, b], axis=-1)
+    return np.where(located[:, a] & located[:, b], length, np.nan)
+
+
+def _outside(
+    people: People, located: np.ndarray, sizes: dict[int, tuple[int, int]]
+) -> tuple[str, ...]:
+    """Lines for located joints (N, J) that lie more than `OUTSIDE` beyond an edge, or nowhere."""
+    lines = []
+    for row, (height, width) in sizes.items():
+        limit = np.array([width, height])
+        share = (people.joints[row] + 0.5) / limit  # 0 to 1 within the photograph
+        within = ((share >= -OUTSIDE) & (share <= 1 + OUTSIDE)).all(-1)  # False for NaN
+        for joint in np.flatnonzero(located[row] & ~within):
+            x, y = people.joints[row, joint]
+            name = people.skeleton.joint_names[joint]
+            lines.append(
+                f"{people.label(row)}: {name} at ({x:.0f}, {y:.0f}), "
+                f"the photograph is {width} x {height} px"
+            )
+    return tuple(lines)
+
+
+def _duplicated(people: People, located: np.ndarray) -> tuple[str, ...]:
+    """Lines for rows whose states and coordinates all equal those of an earlier row."""
+    first: dict[bytes, int] = {}
+    lines = []
+    for row in np.flatnonzero(located.any(1)).tolist():
+        earlier = first.setdefault(people.joints[row].tobytes() + people.state[row].tobytes(), row)
+        if earlier != row:
+            lines.append(
+                f"{people.label(row)} (row {row}) like {people.label(earlier)} (row {earlier})"
+            )
+    return tuple(lines)
+
+
+def _front(people: People, located: np.ndarray) -> float | None:
+    """Share of the persons whose right hip is left of the left one, the torso turned upright.
+
+    Where left is the person's own, these are the persons seen from the front: a share near 0 or 1
+    means that left is the observer's. None where the skeleton lacks the joints or nobody has all.
+    """
+    if not set(_SEEN_FROM_FRONT) <= set(people.skeleton.joint_names):
+        return None
+    joints = people.skeleton.index(*_SEEN_FROM_FRONT)
+    known = located[:, joints].all(1)
+    if not known.any():
+        return None
+    right_hip, left_hip, right_shoulder, left_shoulder = np.moveaxis(
+        people.joints[known][:, joints].astype(float), 1, 0
+    )
+    up = right_shoulder + left_shoulder - right_hip - left_hip  # (n, 2); y points down
+    across = left_hip - right_hip
+    rightwards = across[:, 1] * up[:, 0] - across[:, 0] * up[:, 1]
+    return float((rightwards > 0).mean())
+
+
+def contact_sheet(
+    people: People, rows: Iterable[int], columns: int = 8, side: int = 160
+) -> np.ndarray:
+    """Persons with their labels in a grid, RGB uint8 (tiles down x side, columns x side, 3).
+
+    Right and left have the colours of `draw`; an occluded joint is dark. A tile shows `MARGIN`
+    boxes and bears the row's number; it is grey where the photograph cannot be read.
+    """
+    chosen = [int(row) for row in rows]
+    down = -(-len(chosen) // columns)
+    sheet = np.zeros((down * side, columns * side, 3), np.uint8)
+    for place, row in enumerate(chosen):
+        y, x = place // columns * side, place % columns * side
+        sheet[y : y + side, x : x + side] = _tile(people, row, side)
+    return sheet
+
+
+def _tile(people: People, row: int, size: int) -> np.ndarray:
+    """One person (size, size, 3), with limbs below joints."""
+    try:
+        box = people.box[row].astype(float)
+        if not np.isfinite(box).all():
+            box = geometry.whole_image(*people.size(row)).astype(float) / MARGIN
+        box = geometry.fit_aspect(box, 1, 1).astype(float)
+        margin = (MARGIN - 1) * box[2:]
+        shown = np.concatenate([box[:2] - margin / 2, box[2:] + margin])
+        to_image = geometry.crop_to_image(shown, size, size)
+        photo, factor = people.photo(row, reduction_for(to_image))
+    except UserError:
+        return np.full((size, size, 3), 128, np.uint8)
+    tile = cut(photo, geometry.after_reduction(to_image, factor), size, size)
+    xy = geometry.apply(geometry.invert(to_image), people.joints[row].astype(float))
+    _draw(tile, xy, people, row)
+    at = (3, size - 4)
+    for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.putText(tile, str(row), at, cv2.FONT_HERSHEY_SIMPLEX, 0.35, colour, width, cv2.LINE_AA)
+    return tile
+
+
+def _draw(tile: np.ndarray, xy: np.ndarray, people: People, row: int) -> None:
+    """Limbs and joints of a person at xy (J, 2) px, in place."""
+    state, names = people.state[row], people.skeleton.joint_names
+    points = np.rint(np.clip(xy, -1e4, 1e4) * 16).astype(int).tolist()
+
+    def colour(*joints: int) -> tuple[int, ...]:
+        sides = {side(names[joint]) for joint in joints} - {"middle"}
+        light = 1.0 if all(state[joint] == State.VISIBLE for joint in joints) else 0.4
+        plain = SIDE_COLOURS[sides.pop() if len(sides) == 1 else "middle"]
+        return tuple(int(light * value) for value in plain)
+
+    for limb in people.skeleton.limbs:
+        a, b = people.skeleton.index(*limb)
+        if min(state[a], state[b]) >= State.OCCLUDED:
+            cv2.line(tile, points[a], points[b], colour(a, b), 1, cv2.LINE_AA, 4)
+    for joint in np.flatnonzero(state >= State.OCCLUDED).tolist():
+        cv2.circle(tile, points[joint], 40, colour(joint), -1, cv2.LINE_AA, 4)

@@ -1,0 +1,148 @@
+"""Speed of data and training, as ratios measured in one run, alternating; medians of the rounds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import islice
+
+import cv2
+import numpy as np
+import torch
+
+from vitruvian import codecs, geometry
+from vitruvian.data import open_data
+from vitruvian.data.augment import Augment
+from vitruvian.data.loader import Skipped, training_crops
+from vitruvian.data.people import People
+from vitruvian.data.synthetic import figures
+from vitruvian.learn.devices import choose_device
+from vitruvian.learn.optim import optimiser
+from vitruvian.learn.recipes import find_recipe
+from vitruvian.learn.runner import new_net, system_and_config
+from vitruvian.learn.train import Step, set_trained
+from vitruvian.systems.contract import Batch, generator
+from vitruvian.types import UserError
+
+BATCH, ROUNDS = 32, 5
+_AUGMENT = Augment(rotation=30, scale=(0.75, 1.25), flip=0.5)  # the published systems' kind
+
+
+def medians(rounds: int, *timed: Callable[[], object]) -> list[float]:
+    """Seconds of each callable: the median of rounds in which all run, one after the other."""
+    seconds: list[list[float]] = [[] for _ in timed]
+    for run in timed:
+        run()
+    for _ in range(rounds):
+        for place, run in zip(seconds, timed, strict=True):
+            began = time.perf_counter()
+            run()
+            place.append(time.perf_counter() - began)
+    return [float(np.median(place)) for place in seconds]
+
+
+def bench_data(people: People, size: int, count: int) -> str:
+    """The loader in one thread against bare imdecode + warpAffine of the same files; and targets.
+
+    Raises:
+        UserError: the data set is rendered, so there are no files to decode.
+    """
+    if people.encoded is None:
+        raise UserError(
+            f"data set {people.name!r} has no files to decode; give lspet=DIR or a pack"
+        )
+    people = people.rows(np.flatnonzero(np.isfinite(people.box).all(1))[:count])
+    count = len(people) // BATCH * BATCH
+    chosen, files = people, people.encoded
+    assert files is not None
+    boxes = geometry.fit_aspect(people.box, size, size)
+    matrices = geometry.crop_to_image(boxes, size, size)
+    one = cv2.getNumThreads()
+    cv2.setNumThreads(0)
+
+    def bare() -> None:
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        for row in range(count):
+            photo = cv2.imdecode(np.frombuffer(files(row), np.uint8), cv2.IMREAD_COLOR)
+            assert photo is not None
+            cv2.warpAffine(photo, matrices[row], (size, size), flags=flags)
+
+    photos = [chosen.photo(row, 1)[0] for row in range(min(64, count))]
+
+    def warps() -> None:
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        for photo, matrix in zip(photos, matrices, strict=False):
+            cv2.warpAffine(photo, matrix, (size, size), flags=flags)
+
+    def loader() -> None:
+        crops = training_crops(chosen, _AUGMENT, size, size, BATCH, 0, Skipped(), workers=0)
+        for _ in islice(crops, count // BATCH):
+            pass
+
+    J = len(people.skeleton)
+    xy_cell = torch.rand(len(photos), J, 2) * size / 4
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+
+    def targets() -> None:
+        codecs.encode_gaussians(xy_cell, size // 4, size // 4, 1.0)
+
+    try:
+        bare_s, loader_s, warp_s, target_s = medians(ROUNDS, bare, loader, warps, targets)
+    finally:
+        cv2.setNumThreads(one)
+        torch.set_num_threads(threads)
+    return (
+        f"{count} persons of {people.name}, {size}x{size} px, one thread, median of {ROUNDS} rounds\n"
+        f"  bare imdecode + warpAffine  {count / bare_s:8.0f} samples/s\n"
+        f"  loader, augmented, batched  {count / loader_s:8.0f} samples/s, "
+        f"{loader_s / bare_s:.2f} of the bare time\n"
+        f"  targets of a sample         {1e6 * target_s / len(photos):8.0f} us, "
+        f"{target_s / warp_s:.2f} of the warp"
+    )
+
+
+def bench_train(recipe_name: str, data: str | None, steps: int, device: str) -> str:
+    """The loader, step and optimiser together against the same step on one batch in memory."""
+    recipe = find_recipe(recipe_name)
+    people = open_data(data) if data else figures(600)
+    people = people.rows(np.flatnonzero(np.isfinite(people.box).all(1)))
+    where = choose_device(device)
+    system, config = system_and_config(recipe.system, recipe.config, recipe.name)
+    net = new_net(system, config, people.skeleton, 0).to(where)
+    fit = recipe.fits[0]
+    stage = next(s for s in system.stages(config) if s.name == fit.stage)
+    set_trained(net, stage.trains)
+    optim = optimiser(fit.optim, net)
+    step = Step(net, stage.step)
+    H, W = recipe.crop
+    crops = training_crops(people, recipe.augment, H, W, fit.batch, 0, Skipped(), workers=2)
+    kept = Batch.of(next(crops)).to(where)
+
+    def once(batch: Batch) -> None:
+        with torch.autocast(where.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+            total = torch.stack(list(step(batch, generator(0)).values())).sum()
+        total.backward()
+        optim.step()
+        optim.zero_grad(set_to_none=True)
+        if where.type == "cuda":
+            torch.cuda.synchronize()
+
+    def bare() -> None:
+        for _ in range(steps):
+            once(kept)
+
+    def whole() -> None:
+        for batch in islice(crops, steps):
+            once(Batch.of(batch).to(where))
+
+    bare_s, whole_s = medians(3, bare, whole)
+    crops.close()
+    images = steps * fit.batch
+    return (
+        f"{recipe.name}, batch {fit.batch}, {where}, {torch.get_num_threads()} threads, "
+        f"{recipe.precision}, median of 3 rounds of {steps} steps\n"
+        f"  bare forward, backward, step  {images / bare_s:8.1f} images/s\n"
+        f"  with the loader               {images / whole_s:8.1f} images/s, "
+        f"{100 * bare_s / whole_s:.0f} % of the bare speed"
+    )

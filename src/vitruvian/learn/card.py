@@ -1,0 +1,143 @@
+"""The card of a model folder: what it is, how it was made, how good it is and what it must not be used for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from vitruvian.measure.protocols import Result
+from vitruvian.models import ModelInfo
+
+
+def card(
+    info: ModelInfo,
+    before: list[Result],
+    after: list[Result],
+    history: list[dict[str, str]],
+    about: dict[str, Any],
+    scored_on: str,
+    hardware: str,
+) -> str:
+    """The README.md of a model folder.
+
+    Args:
+        before: the net's results in single precision, as trained.
+        after: the exported graph's, by protocol.
+        history: rows of the run's log.
+        about: the run's `run.json`.
+        scored_on: data set and subset of the results.
+        hardware: where it was exported.
+    """
+    header = {
+        "library_name": "vitruvian",
+        "pipeline_tag": "keypoint-detection",
+        "license": "other",
+        "datasets": [data.name for data in info.data],
+    }
+    parts = [
+        f"---\n{yaml.safe_dump(header, sort_keys=False)}---",
+        f"# {info.name}",
+        _what(info),
+        _training(info, history, about, hardware),
+        _scores(before, after, scored_on),
+        _limits(info),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _what(info: ModelInfo) -> str:
+    H, W = info.crop
+    joints = ", ".join(info.skeleton.joint_names)
+    return (
+        f"System `{info.system}`, {info.parameters:,} parameters, {info.gmacs:.2f} GMAC for a crop of "
+        f"{H}x{W} px. Joints ({info.skeleton.name}, person-centric: left is the person's left): "
+        f"{joints}.\n\n"
+        "`model.onnx` takes crops (B, H, W, 3) uint8 RGB and answers joints in px of the crop and "
+        "scores; normalisation and decoding are inside. `model.flip.onnx` is the same with the flip "
+        "test; its weights are those of `model.safetensors` beside it. A crop is a square box of "
+        f"{info.preprocessing.margin:g} times the person's longer extent. `predict` looks in the whole "
+        f"image{', then once more around what it found' if info.predict.passes == 2 else ''}."
+    )
+
+
+def _training(
+    info: ModelInfo, history: list[dict[str, str]], about: dict[str, Any], hardware: str
+) -> str:
+    data = info.data[0] if info.data else None
+    source = "" if data is None or data.name == "figures" else f" --data {data.name}=DIR"
+    start = f" --from {about['from']}" if about.get("from") else ""
+    lines = [
+        "## Training",
+        f"`vitruvian train {info.name}{source}{start} --out RUN`, then "
+        "`vitruvian export RUN --out MODEL`.",
+    ]
+    if data is not None:
+        lines.append(f"Learnt from {data.rows} persons of {data.name} ({data.licence}).")
+    if history:
+        last = history[-1]
+        hours = float(last["seconds"]) / 3600
+        lines.append(
+            f"{int(last['step'])} steps in {hours:.2f} hours of training; exported on {hardware}."
+        )
+        curve = [(row["step"], row["tune"]) for row in history if row.get("tune")]
+        if curve:
+            chosen = [curve[round(i * (len(curve) - 1) / 11)] for i in range(min(12, len(curve)))]
+            head = "| step | " + " | ".join(step for step, _ in chosen) + " |"
+            rule = "|---" * (len(chosen) + 1) + "|"
+            body = (
+                "| PCK on tune, % | "
+                + " | ".join(f"{100 * float(v):.1f}" for _, v in chosen)
+                + " |"
+            )
+            lines.append("\n".join([head, rule, body]))
+    versions = about.get("versions", {})
+    lines.append("Versions: " + ", ".join(f"{k} {v}" for k, v in versions.items()) + ".")
+    return "\n\n".join(lines)
+
+
+def _scores(before: list[Result], after: list[Result], scored_on: str) -> str:
+    if not after:
+        return ""
+    rows = [
+        "| what | protocol | PCK, % | 95 % interval | AUC, % | n |",
+        "|---|---|---|---|---|---|",
+    ]
+    for label, results in (("net as trained", before), ("this folder's graph", after)):
+        for result in results:
+            total = result.total
+            rows.append(
+                f"| {label} | {result.protocol.name} | {100 * total.value:.1f} | "
+                f"{100 * total.low:.1f} to {100 * total.high:.1f} | {100 * result.auc.value:.1f} | "
+                f"{result.n} |"
+            )
+    for name, other in after[0].baselines.items():
+        rows.append(
+            f"| {name.replace('_', ' ')} | {after[0].protocol.name} | {100 * other.total.value:.1f} | "
+            f"{100 * other.total.low:.1f} to {100 * other.total.high:.1f} | "
+            f"{100 * other.auc.value:.1f} | {other.n} |"
+        )
+    joints = "| " + " | ".join(after[0].joints) + " |"
+    rule = "|---" * len(after[0].joints) + "|"
+    values = "| " + " | ".join(f"{100 * e.value:.1f}" for e in after[0].joints.values()) + " |"
+    protocols = "\n".join(f"- {result.protocol.describe()}" for result in after)
+    return "\n\n".join(
+        [
+            f"## Scores on {scored_on}",
+            "`vitruvian eval MODEL --data NAME=DIR --subset SUBSET`",
+            "\n".join(rows),
+            f"Per joint, {after[0].protocol.name}, %:",
+            "\n".join([joints, rule, values]),
+            protocols,
+        ]
+    )
+
+
+def _limits(info: ModelInfo) -> str:
+    licences = "; ".join(f"{data.name}: {data.licence}" for data in info.data)
+    return (
+        "## Limits\n\n"
+        f"Learnt from: {licences}. Check that licence before any use beyond research. It expects one "
+        "person in a crop. A score is the confidence in a joint's place, not a calibrated probability. "
+        "Not for judging people: it measures no health, identity, emotion or intent."
+    )

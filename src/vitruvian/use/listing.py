@@ -1,0 +1,69 @@
+"""What can be trained and what comes trained, as a table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+
+from vitruvian.models import ModelInfo, bundled, read_model
+
+
+@dataclass(frozen=True)
+class Row:
+    """A recipe."""
+
+    recipe: str
+    parameters: int  # of all stages
+    gmacs: float  # billions of multiply-adds for one crop
+    input: tuple[int, int]  # height, width of the crop in px
+    bundled: bool
+    score: dict[str, Any] | None  # total of the bundled model, with protocol, data and interval
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"input": list(self.input)}
+
+
+def score_of(info: ModelInfo) -> dict[str, Any] | None:
+    """The total of a model's first score."""
+    if not info.scores:
+        return None
+    first = info.scores[0]
+    return {
+        "protocol": first["protocol"]["name"],
+        "data": first.get("data"),
+        "n": first["n"],
+        **first["total"],
+    }
+
+
+def bundled_scores() -> dict[str, dict[str, Any] | None]:
+    """Name -> score of every model that comes with the package."""
+    return {name: score_of(read_model(folder)) for name, folder in bundled().items()}
+
+
+def bundled_rows() -> list[Row]:
+    """The models that come with the package."""
+    infos = [read_model(folder) for folder in bundled().values()]
+    return [
+        Row(info.name, info.parameters, info.gmacs, info.crop, True, score_of(info))
+        for info in infos
+    ]
+
+
+def table(rows: list[Row]) -> Table:
+    """The rows for a terminal."""
+    shown = Table()
+    shown.add_column("recipe", no_wrap=True)
+    for name in ("parameters", "GMAC", "input", "bundled model's score"):
+        shown.add_column(name, justify="right")
+    for row in rows:
+        score = "-"
+        if row.score is not None:
+            value, low, high = (100 * row.score[key] for key in ("value", "low", "high"))
+            score = f"{value:.1f} ({low:.1f} to {high:.1f}), {row.score['protocol']}, n {row.score['n']}"
+        size = f"{row.parameters / 1e6:.2f} M"
+        height, width = row.input
+        shown.add_row(row.recipe, size, f"{row.gmacs:.2f}", f"{height}x{width}", score)
+    return shown

@@ -1,0 +1,75 @@
+"""A model by name on a data set by name: what `eval` prints."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from vitruvian.data import open_data
+from vitruvian.data.people import People
+from vitruvian.data.synthetic import figures
+from vitruvian.measure.protocols import Result
+from vitruvian.types import UserError
+from vitruvian.use.evaluate import Look, check_skeleton, evaluate
+from vitruvian.use.predict import Model, load
+
+
+def score_model(
+    name: str,
+    data: str | None,
+    subset: str,
+    *,
+    flip: bool = False,
+    device: str = "auto",
+    workers: int = 2,
+) -> list[Result]:
+    """The labelled joints' box first, then the whole image, then what `predict` does by itself.
+
+    Raises:
+        UserError: no such model, data set or subset, or the joints differ.
+    """
+    model = load(name, device)
+    people = open_data(data) if data else figures(skeleton=model.info.skeleton)
+    check_skeleton(model.info.skeleton, people)
+    return score_people(model, people, subset, flip=flip, workers=workers)
+
+
+def score_people(
+    model: Model, people: People, subset: str, *, flip: bool = False, workers: int = 2
+) -> list[Result]:
+    """As `score_model`, for what is open already."""
+    chosen = people.subset(subset)
+    trained_on = people.subset("train") if "train" in people.subsets else None
+    looks: list[Look] = ["labelled", "image"]
+    if model.info.predict.passes == 2:
+        looks.append("found")
+    return [
+        evaluate(
+            model.runner,
+            chosen,
+            model.info.crop,
+            look=look,
+            trained_on=trained_on,
+            flip=flip,
+            threshold=model.info.predict.threshold,
+            workers=workers,
+        )
+        for look in looks
+    ]
+
+
+def write_json(path: Path, results: list[Result]) -> None:
+    """The first result's figures, and the others under `also`, as shares of one.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    first, *others = [result.to_dict() for result in results]
+    text = json.dumps(first | {"also": others}, indent=2, allow_nan=False) + "\n"
+    beside = path.with_name(path.name + ".part")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}): check the folder") from None

@@ -1,0 +1,514 @@
+"""The one loop: it resumes exactly, stops cleanly, and says what is wrong."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import tiny
+import vitruvian.learn.train as loop
+from vitruvian.learn.optim import average
+from vitruvian.learn.runner import net_runner
+from vitruvian.learn.state import read_state
+from vitruvian.learn.train import Session, train
+from vitruvian.recipe import Fit, Optim, Schedule
+from vitruvian.systems.contract import Ask, Batch, System, predict
+from vitruvian.types import State, UserError
+from vitruvian.use.evaluate import spread
+
+PEOPLE = tiny.blobs(24)
+HEATMAPS = tiny.HeatmapsConfig(channels=8)
+CASCADE = tiny.CascadeConfig(stages=2)
+STATE = "state.safetensors"
+
+
+def fit(stage: str = "heatmaps", steps: int = 12, **more: Any) -> Fit:
+    return Fit(**{"stage": stage, "steps": steps, "batch": 4, "optim": Optim(lr=3e-3)} | more)
+
+
+def heatmaps(folder: Path, *fits: Fit, system: System = tiny.HEATMAPS, **more: Any) -> Session:
+    return tiny.session(folder, system, HEATMAPS, PEOPLE, *fits, **more)
+
+
+def cascade(folder: Path, *fits: Fit, system: System = tiny.CASCADE, **more: Any) -> Session:
+    return tiny.session(folder, system, CASCADE, PEOPLE, *fits, **more)
+
+
+def counted(system: System, act: dict[int, Any]) -> System:
+    """The system, which calls act[n] at its n-th step, from 1."""
+    calls = [0]
+
+    def see(net: nn.Module, batch: Batch) -> None:
+        calls[0] += 1
+        if calls[0] in act:
+            act[calls[0]]()
+
+    return tiny.seen(system, see)
+
+
+def stopped(make: Any, folder: Path, system: System, step: int, *fits: Fit, **more: Any) -> Session:
+    """A session that was asked to stop during its `step`-th step and did."""
+    session: Session
+    session = make(
+        folder,
+        *fits,
+        system=counted(system, {step: lambda: setattr(session, "stop", True)}),
+        **more,
+    )
+    assert not train(session)
+    return session
+
+
+def parameters(net: nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+
+def assert_same_state(one: Path, other: Path) -> None:
+    """Weights, averages and moments are bit-equal."""
+    a, b = read_state(one / STATE), read_state(other / STATE)
+    assert (a.progress.fit, a.progress.step) == (b.progress.fit, b.progress.step)
+    assert a.net.keys() == b.net.keys()
+    assert all(value.equal(b.net[name]) for name, value in a.net.items())
+    assert (a.shadow is None) == (b.shadow is None)
+    if a.shadow is not None and b.shadow is not None:
+        assert all(value.equal(b.shadow[name]) for name, value in a.shadow.items())
+    assert a.moments.keys() == b.moments.keys()
+    for index, slots in a.moments.items():
+        for slot, value in slots.items():
+            assert torch.equal(torch.as_tensor(value), torch.as_tensor(b.moments[index][slot]))
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# ---- resuming -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "rmsprop", "adagrad"])
+def test_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
+    """N steps, then M in another process, with other workers: bit for bit N + M steps."""
+    options = {"momentum": 0.9} if name == "sgd" else {}
+    optim = Optim(name=name, lr=1e-3, weight_decay=0.01, options=options)
+    one = fit(optim=optim, ema=0.9, clip=1.0, schedule=Schedule(law="cosine", warmup=0.2))
+    whole = heatmaps(tmp_path / "whole", one)
+    assert train(whole)
+    stopped(heatmaps, tmp_path / "parts", tiny.HEATMAPS, 7, one)
+    assert read_state(tmp_path / "parts" / STATE).progress.step == 7
+    last = heatmaps(tmp_path / "parts", one, workers=2, seed=0)
+    with torch.no_grad():
+        last.net.head.weight.zero_()  # the state alone counts
+    assert train(last)
+    assert_same_state(tmp_path / "whole", tmp_path / "parts")
+    assert parameters(whole.net).equal(parameters(last.net))
+
+
+def test_moments_and_averages_before_the_end(tmp_path: Path) -> None:
+    """Stopped at step 10: what is saved is the same whether or not step 5 was a border."""
+    one = fit(ema=0.95)
+    stopped(heatmaps, tmp_path / "whole", tiny.HEATMAPS, 10, one)
+    stopped(heatmaps, tmp_path / "parts", tiny.HEATMAPS, 5, one)
+    stopped(heatmaps, tmp_path / "parts", tiny.HEATMAPS, 5, one)
+    state = read_state(tmp_path / "whole" / STATE)
+    assert state.moments
+    assert state.shadow
+    assert_same_state(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize("step", [4, 8, 10])
+def test_resumed_across_a_border(step: int, tmp_path: Path) -> None:
+    """Stopped in a fit, at its last step or in the next one; `before` runs once for each fit."""
+    fits = fit("initial", 8, ema=0.9), fit("refine_1", 8, ema=0.9)
+    measured = []
+    before = tiny.measure_shifts
+
+    def stages(config: tiny.CascadeConfig) -> Any:
+        initial, refine = tiny.cascade_stages(config)
+
+        def count(*arguments: Any) -> None:
+            measured.append(1)
+            before(1, *arguments)
+
+        return initial, replace(refine, before=count)
+
+    system = replace(tiny.CASCADE, stages=stages)
+    whole = cascade(tmp_path / "whole", *fits, system=system)
+    assert train(whole)
+    assert len(measured) == 1
+    stopped(cascade, tmp_path / "parts", system, step, *fits)
+    last = cascade(tmp_path / "parts", *fits, system=system, workers=2)
+    assert train(last)
+    assert len(measured) == 2
+    assert_same_state(tmp_path / "whole", tmp_path / "parts")
+    assert parameters(whole.net).equal(parameters(last.net))
+    assert whole.net.shift_std.equal(last.net.shift_std)
+    assert whole.net.shift_std.gt(0).all()
+
+
+def test_finished_run_does_nothing(tmp_path: Path) -> None:
+    assert train(heatmaps(tmp_path, fit(steps=3)))
+    kept = (tmp_path / STATE).read_bytes()
+    session = heatmaps(tmp_path, fit(steps=3), system=counted(tiny.HEATMAPS, {1: pytest.fail}))
+    assert train(session)
+    assert (tmp_path / STATE).read_bytes() == kept
+
+
+def test_workers_and_seeds(tmp_path: Path) -> None:
+    """Threads change nothing; another seed changes everything."""
+    nets = {}
+    for name, workers, seed in (("a", 0, 0), ("b", 2, 0), ("c", 0, 1)):
+        session = cascade(
+            tmp_path / name, fit("initial", 3), fit("refine_1", 3), workers=workers, seed=seed
+        )
+        assert train(session)
+        nets[name] = parameters(session.net)
+    assert nets["a"].equal(nets["b"])
+    assert not nets["a"].equal(nets["c"])
+
+
+# ---- stopping -----------------------------------------------------------------------------------
+INTERRUPTED = """
+import os, signal, sys
+from pathlib import Path
+import tiny
+from test_train import counted, fit, heatmaps
+from vitruvian.learn.train import train
+kill = lambda: os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+session = heatmaps(Path(sys.argv[1]), fit(ema=0.9), system=counted(tiny.HEATMAPS, {5: kill}))
+print("finished" if train(session) else f"stopped at {session.progress.step}")
+"""
+
+
+def test_signals_stop_after_the_step_and_resume(tmp_path: Path) -> None:
+    whole = heatmaps(tmp_path / "whole", fit(ema=0.9))
+    assert train(whole)
+    paths = [str(Path(__file__).parent), str(Path(tiny.__file__).parent)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    children = {
+        name: subprocess.Popen(
+            [sys.executable, "-c", INTERRUPTED, str(tmp_path / name), name],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("SIGINT", "SIGTERM")
+    }
+    for name, child in children.items():
+        assert child.communicate(timeout=120)[0].strip() == "stopped at 5"
+        assert child.returncode == 0
+        assert train(heatmaps(tmp_path / name, fit(ema=0.9)))
+        assert_same_state(tmp_path / "whole", tmp_path / name)
+
+
+def test_second_interrupt_ends_at_once(tmp_path: Path) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+
+    def twice() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    session = heatmaps(tmp_path, fit(), system=counted(tiny.HEATMAPS, {2: twice}))
+    with pytest.raises(KeyboardInterrupt):
+        train(session)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def ticking(monkeypatch: pytest.MonkeyPatch, system: System, seconds: float = 1.0) -> System:
+    """The system; its steps take that long by the loop's clock, which else stands still."""
+    now = [100.0]
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def tick(net: nn.Module, batch: Batch) -> None:
+        now[0] += seconds
+
+    return tiny.seen(system, tick)
+
+
+def test_time_is_shared_by_planned_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = ticking(monkeypatch, tiny.CASCADE)
+    taken = []
+    end = loop.save_state
+
+    def record(path: Path, progress: Any, *rest: Any) -> None:
+        taken.append((progress.fit, progress.step))
+        end(path, progress, *rest)
+
+    monkeypatch.setattr(loop, "save_state", record)
+    fits = fit("initial", 30), fit("refine_1", 60)
+    session = cascade(tmp_path, *fits, system=system, max_minutes=30.5 / 60)
+    assert not train(session)
+    assert taken == [(0, 11), (1, 0), (1, 20)]
+    assert not session.net.training
+    answer = predict(session.system, session.net, torch.zeros(1, 3, 64, 48, dtype=torch.uint8))
+    assert answer.xy.isfinite().all()
+
+    # the rest of the plan, without a limit: only the last fit goes on
+    taken.clear()
+    assert train(cascade(tmp_path, *fits, system=system))
+    assert taken == [(1, 60), (2, 0)]
+
+
+def test_time_left_is_shared_after_a_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits = fit("initial", 20), fit("refine_1", 30)
+    stopped(cascade, tmp_path, tiny.CASCADE, 10, *fits)
+    system = ticking(monkeypatch, tiny.CASCADE)
+    session = cascade(tmp_path, *fits, system=system, max_minutes=20.5 / 60)
+    assert not train(session)
+    steps = {
+        name: [r for r in rows(tmp_path) if r["fit"] == name][-1]["step"] for name in ("0", "1")
+    }
+    assert steps == {"0": "16", "1": "15"}
+
+
+def test_no_time_at_all(tmp_path: Path) -> None:
+    """Every fit still takes a step, so that there is a model."""
+    session = cascade(tmp_path, fit("initial"), fit("refine_1"), max_minutes=1e-9)
+    assert not train(session)
+    assert session.progress.fit == 1
+    assert session.progress.step == 1
+    assert predict(session.system, session.net, torch.zeros(1, 3, 64, 48, dtype=torch.uint8), Ask())
+
+
+# ---- what is wrong ------------------------------------------------------------------------------
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_loss_that_is_not_finite(
+    bad: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    system, calls = tiny.HEATMAPS, [0]
+
+    def stages(config: Any) -> Any:
+        (stage,) = system.stages(config)
+
+        def step(*arguments: Any) -> dict[str, Tensor]:
+            calls[0] += 1
+            return {n: v * (bad if calls[0] > 15 else 1) for n, v in stage.step(*arguments).items()}
+
+        return (replace(stage, step=step),)
+
+    fits = fit(steps=2), fit(steps=30)
+    session = heatmaps(tmp_path, *fits, system=replace(system, stages=stages))
+    message = r"not finite at step 20 of fit 'heatmaps'.*--set fits\.1\.optim\.lr"
+    with pytest.raises(UserError, match=message) as error:
+        train(session)
+    assert "\n" not in str(error.value)
+    saved = read_state(tmp_path / STATE)
+    assert (saved.progress.fit, saved.progress.step) == (1, 10)
+    assert all(value.isfinite().all() for value in saved.net.values())
+
+
+@pytest.mark.parametrize(("steps", "batches"), [(20, 5), (2, 2)])
+def test_nobody_is_labelled(steps: int, batches: int, tmp_path: Path) -> None:
+    people = replace(PEOPLE, state=np.full_like(PEOPLE.state, State.MISSING))
+    session = tiny.session(tmp_path, tiny.HEATMAPS, HEATMAPS, people, fit(steps=steps))
+    with pytest.raises(UserError, match=f"no labelled joint in the first {batches} batches: check"):
+        train(session)
+    assert session.progress.step == batches - 1
+
+
+def test_nothing_can_be_read(tmp_path: Path) -> None:
+    def photo(row: int, factor: int) -> Any:
+        raise UserError(f"picture {row} is cut short")
+
+    session = tiny.session(tmp_path, tiny.HEATMAPS, HEATMAPS, replace(PEOPLE, photo=photo), fit())
+    with pytest.raises(UserError, match=r"first 5 batches: \d+ photographs could not be read"):
+        train(session)
+
+
+def test_one_label_in_the_fifth_batch_is_enough(tmp_path: Path) -> None:
+    session = heatmaps(tmp_path, fit(steps=8))
+    keys = []
+    watched = tiny.seen(tiny.HEATMAPS, lambda net, batch: keys.append(batch.key.tolist()))
+    assert train(heatmaps(tmp_path / "look", fit(steps=8), system=watched))
+    state = np.full_like(PEOPLE.state, State.MISSING)
+    state[keys[4][0]] = PEOPLE.state[keys[4][0]]
+    session.people = replace(PEOPLE, state=state)
+    assert train(session)
+
+
+def test_unknown_stage(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has no stage 'legs', only heatmaps"):
+        train(heatmaps(tmp_path, fit("legs")))
+
+
+def test_more_parts_than_persons(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not make 8 parts"):
+        train(heatmaps(tmp_path, fit(accumulate=8)))
+
+
+def test_answers_that_are_all_the_same(tmp_path: Path) -> None:
+    """Two scorings in a row with next to no spread, not in the first fifth, end the training."""
+    values = iter([0.0, 0.0, 0.001, 0.5, 0.0, 0.5, 0.0, 0.019, 0.5])
+    session = heatmaps(tmp_path, fit(steps=60), evaluate_every=0.5)  # every 3 steps
+    session.evaluate, session.spread = lambda net: 0.1, lambda net: next(values)
+    with pytest.raises(
+        UserError, match=r"same for every picture at step 24 .*fits\.0\.optim\.lr"
+    ) as e:
+        train(session)
+    assert "1.9 %" in str(e.value)
+    assert "\n" not in str(e.value)
+    assert session.progress.step == 24
+
+
+def test_a_collapsed_net_is_found(tmp_path: Path) -> None:
+    """With the real measure: a net that sees nothing is stopped, and one that learns is not."""
+    tune = PEOPLE.subset("tune")
+
+    def measured(net: nn.Module) -> float:
+        runner = net_runner(tiny.CASCADE, net, torch.device("cpu"))
+        return spread(runner, tune, CASCADE.crop, 0)
+
+    session = cascade(tmp_path / "sees", fit("initial", 40), evaluate_every=2.0)
+    session.evaluate, session.spread = lambda net: 0.1, measured
+    assert train(session)
+    session = cascade(tmp_path / "blind", fit("initial", 40), evaluate_every=2.0)
+    session.evaluate, session.spread = lambda net: 0.1, measured
+    session.net.normalise.std.fill_(1e9)
+    session.net.refine[0][5].weight.data.zero_()
+    with pytest.raises(UserError, match="same for every picture"):
+        train(session)
+
+
+# ---- what a step does ---------------------------------------------------------------------------
+def test_plateau_drops_the_rate_once(tmp_path: Path) -> None:
+    scores = iter([0.5, 0.6, 0.6, 0.4, 0.6, 0.6, 0.6, 0.6])
+    plateau = Schedule(law="plateau", factor=0.2, patience=2, most_drops=1)
+    optim = Optim(lr=0.01)
+    session = heatmaps(tmp_path, fit(steps=48, schedule=plateau, optim=optim), evaluate_every=1.0)
+    session.evaluate = lambda net: next(scores)
+    assert train(session)
+    scored = [row for row in rows(tmp_path) if row["tune"]]
+    assert [row["step"] for row in scored] == [str(6 * i) for i in range(1, 9)]
+    assert [float(row["rate"]) for row in scored] == [0.01] * 4 + [0.002] * 4
+
+
+def test_plateau_survives_a_resume(tmp_path: Path) -> None:
+    """Drops and patience belong to the state."""
+    plateau = Schedule(law="plateau", factor=0.1, patience=2, most_drops=3)
+    one = fit(steps=36, schedule=plateau)
+
+    def scored(net: nn.Module) -> float:
+        return 0.5
+
+    whole = heatmaps(tmp_path / "whole", one, evaluate_every=1.0, evaluate=scored)
+    assert train(whole)
+    stopped(
+        heatmaps, tmp_path / "parts", tiny.HEATMAPS, 20, one, evaluate_every=1.0, evaluate=scored
+    )
+    assert read_state(tmp_path / "parts" / STATE).progress.drops == 1
+    last = heatmaps(tmp_path / "parts", one, evaluate_every=1.0, evaluate=scored)
+    assert train(last)
+    assert parameters(whole.net).equal(parameters(last.net))
+
+
+def test_scoring_changes_nothing(tmp_path: Path) -> None:
+    """A look at the held-out persons leaves weights, modes and draws as they were."""
+
+    def scored(net: nn.Module) -> float:
+        assert not any(module.training for module in net.modules())
+        torch.rand(3)
+        return 0.5
+
+    one = fit(ema=0.9)
+    plain, looked = heatmaps(tmp_path / "a", one), heatmaps(tmp_path / "b", one, evaluate_every=0.2)
+    looked.evaluate = scored
+    assert train(plain)
+    assert train(looked)
+    assert len(rows(tmp_path / "b")) == 12
+    assert_same_state(tmp_path / "a", tmp_path / "b")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_accumulating_changes_nothing_but_memory(number: int, tmp_path: Path) -> None:
+    """Where no BatchNorm trains; draws belong to a sample and not to its part."""
+    name = tiny.CascadeConfig(stages=2).names[number]
+    nets = {}
+    for parts in (1, 2, 3):
+        one = fit(name, 6, batch=8, accumulate=parts, optim=tiny.SGD)
+        session = cascade(tmp_path / str(parts), one)
+        session.net.shift_std.fill_(0.2)
+        assert train(session)
+        nets[parts] = parameters(session.net)
+    for parts in (2, 3):
+        torch.testing.assert_close(nets[parts], nets[1], rtol=0, atol=1e-6)
+    assert not nets[1].equal(parameters(cascade(tmp_path / "new", fit(name)).net))
+
+
+def test_averaged_weights_become_the_model(tmp_path: Path) -> None:
+    trail: list[dict[str, Tensor]] = []
+
+    def note(net: nn.Module, batch: Batch) -> None:
+        trail.append({n: v.clone() for n, v in net.state_dict().items() if v.is_floating_point()})
+
+    plain = heatmaps(tmp_path / "plain", fit(), system=tiny.seen(tiny.HEATMAPS, note))
+    assert train(plain)
+    note(plain.net, None)  # type: ignore[arg-type]
+    shadow = {name: value.clone() for name, value in trail[0].items()}
+    for step in range(12):
+        weight = 1 - min(0.9, (1 + step) / (10 + step))
+        shadow = {n: v + weight * (trail[step + 1][n] - v) for n, v in shadow.items()}
+    averaged = heatmaps(tmp_path / "averaged", fit(ema=0.9), evaluate_every=2.0)
+    asked = []
+    averaged.evaluate = lambda net: asked.append(net.head.weight.clone()) or 0.5
+    assert train(averaged)
+    state = averaged.net.state_dict()
+    for name, value in shadow.items():
+        torch.testing.assert_close(state[name], value, rtol=1e-4, atol=1e-5)
+    assert not state["head.weight"].equal(trail[-1]["head.weight"])
+    assert asked[-1].equal(state["head.weight"])
+
+
+def test_average_follows_slowly_at_first_quickly() -> None:
+    net = nn.Linear(1, 1)
+    shadow = {name: torch.zeros_like(value) for name, value in net.state_dict().items()}
+    average(shadow, net, 0.999, 0)
+    torch.testing.assert_close(shadow["weight"], 0.9 * net.weight.detach())
+    average(shadow, net, 0.999, 10**6)
+    torch.testing.assert_close(shadow["weight"], 0.9001 * net.weight.detach())
+
+
+def test_gradients_are_clipped(tmp_path: Path) -> None:
+    moved = {}
+    for clip in (1e-4, None):
+        one = fit(steps=1, clip=clip, optim=Optim(name="sgd", lr=1.0))
+        session = heatmaps(tmp_path / str(clip), one)
+        old = parameters(session.net)
+        assert train(session)
+        moved[clip] = (parameters(session.net) - old).norm().item()
+    assert moved[1e-4] == pytest.approx(1e-4, rel=0.02)
+    assert moved[None] > 1e-3
+
+
+def test_log(tmp_path: Path) -> None:
+    assert train(cascade(tmp_path, fit("initial", 12), fit("refine_1", 3)))
+    log = rows(tmp_path)
+    assert [(row["fit"], row["step"]) for row in log] == [("0", "10"), ("0", "12"), ("1", "3")]
+    assert [row["parts"].split("=")[0] for row in log] == ["initial", "initial", "refine_1"]
+    for row in log:
+        assert float(row["loss"]) == pytest.approx(float(row["parts"].split("=")[1]), rel=1e-3)
+        assert float(row["images_per_second"]) > 0
+        assert float(row["rate"]) == 3e-3
+        assert row["tune"] == ""
+    assert [float(row["seconds"]) for row in log] == sorted(float(row["seconds"]) for row in log)
+
+
+def test_bfloat16_trains(tmp_path: Path) -> None:
+    session = heatmaps(tmp_path, fit(steps=4))
+    session.recipe = session.recipe.model_copy(update={"precision": "bf16"})
+    assert train(session)
+    assert parameters(session.net).dtype == torch.float32
+    assert parameters(session.net).isfinite().all()

@@ -1,0 +1,185 @@
+"""Heatmaps: one oracle for the peak, numbers by hand for the fractions, and flips that commute."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vitruvian.codecs import OFFSETS, decode_heatmaps, encode_gaussians, flip_maps, window_mass
+from vitruvian.skeleton import LSP
+
+H, W = 5, 7
+
+
+def one_map(**cells):
+    """A map (1, 1, 5, 7) of zeros but for cells such as x3y2=10.0."""
+    heatmap = torch.zeros(1, 1, H, W)
+    for place, value in cells.items():
+        x, y = place[1:].split("y")
+        heatmap[0, 0, int(y), int(x)] = value
+    return heatmap
+
+
+def decoded(heatmap, offset):
+    xy_cell, height = decode_heatmaps(heatmap, offset)
+    return xy_cell[0, 0].tolist(), height[0, 0].item()
+
+
+# encode
+
+
+def test_gaussian_profile():
+    heatmap = encode_gaussians(torch.tensor([[[3.0, 4.0]]]), 9, 8, sigma=1.0)
+    assert heatmap.shape == (1, 1, 9, 8)
+    profile = torch.tensor([1, 0.6065, 0.1353, 0.0111])
+    torch.testing.assert_close(heatmap[0, 0, 4, 3:7], profile, atol=5e-5, rtol=0)
+    torch.testing.assert_close(heatmap[0, 0, 4:8, 3], profile, atol=5e-5, rtol=0)
+    assert heatmap[0, 0, 5, 4].item() == pytest.approx(0.6065**2, abs=1e-4)
+    assert heatmap.argmax().item() == 4 * 8 + 3
+
+
+def test_gaussian_of_another_width():
+    heatmap = encode_gaussians(torch.tensor([[[3.0, 3.0]]]), 7, 7, sigma=1.75)[0, 0, 3, 3:]
+    torch.testing.assert_close(
+        heatmap, torch.tensor([1, 0.8494, 0.5205, 0.2301]), atol=1e-4, rtol=0
+    )
+
+
+def test_every_axis_keeps_its_place():
+    xy = torch.rand(2, 3, 2) * torch.tensor([11.0, 5.0])
+    heatmaps = encode_gaussians(xy, 5, 11, 1.5)
+    assert heatmaps.shape == (2, 3, 5, 11)
+    for b in range(2):
+        for j in range(3):
+            alone = encode_gaussians(xy[b : b + 1, j : j + 1], 5, 11, 1.5)[0, 0]
+            assert torch.equal(heatmaps[b, j], alone)
+    xy_cell, height = decode_heatmaps(heatmaps)
+    assert xy_cell.shape == (2, 3, 2)
+    assert height.shape == (2, 3)
+
+
+def test_a_joint_outside_leaves_its_tail():
+    heatmap = encode_gaussians(torch.tensor([[[-1.0, 2.0], [-100.0, 2.0]]]), H, W, 1.0)
+    assert heatmap[0, 0, 2, 0].item() == pytest.approx(0.60653, abs=1e-5)
+    assert heatmap[0, 1].abs().max() == 0
+    assert torch.isfinite(heatmap).all()
+
+
+@given(st.floats(0, 12), st.floats(0, 8))
+@settings(max_examples=60, deadline=None)
+def test_encode_decode_round_trip(x, y):
+    xy = torch.tensor([[[x, y]]])
+    heatmaps = encode_gaussians(xy, 9, 13, 1.0)
+
+    def error(offset):
+        return (decode_heatmaps(heatmaps, offset)[0] - xy).abs().max().item()
+
+    assert error("none") <= 0.5 + 1e-5
+    if 1 <= x <= 11 and 1 <= y <= 7:  # else the peak may lie on the border
+        assert error("both_axes") <= 0.25 + 1e-5
+        assert error("highest_neighbour") <= 0.5 + 1e-5
+    if 2 <= x <= 10 and 2 <= y <= 6:  # the whole window lies on the map
+        assert error("local_mean") <= 0.05
+
+
+def test_finer_offsets_err_less():
+    xy = 2 + torch.rand(1, 400, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([8, 4])
+    heatmaps = encode_gaussians(xy, 9, 13, 1.0)
+    mean = {
+        offset: (decode_heatmaps(heatmaps, offset)[0] - xy).norm(dim=-1).mean().item()
+        for offset in OFFSETS
+    }
+    assert mean["local_mean"] < mean["both_axes"] < mean["highest_neighbour"] < mean["none"]
+
+
+# decode by hand
+
+
+def test_peak_and_its_height():
+    assert decoded(one_map(x3y2=10.0, x6y4=9.0), "none") == ([3, 2], 10)
+    assert decoded(-one_map(x3y2=1.0) - 1, "none") == ([0, 0], -1)  # the first of equals wins
+
+
+def test_quarter_cell_on_both_axes():
+    heatmap = one_map(x3y2=10.0, x4y2=4.0, x2y2=1.0, x3y3=6.0, x3y1=5.0)
+    assert decoded(heatmap, "both_axes") == ([3.25, 2.25], 10)
+    heatmap = one_map(x3y2=10.0, x4y2=1.0, x2y2=4.0, x3y3=5.0, x3y1=6.0)
+    assert decoded(heatmap, "both_axes") == ([2.75, 1.75], 10)
+
+
+def test_quarter_cell_towards_the_highest_neighbour():
+    heatmap = one_map(x3y2=10.0, x4y2=4.0, x2y2=1.0, x3y3=6.0, x3y1=5.0)
+    assert decoded(heatmap, "highest_neighbour") == ([3, 2.25], 10)
+    heatmap = one_map(x3y2=10.0, x4y2=7.0, x2y2=1.0, x3y3=6.0, x3y1=5.0)
+    assert decoded(heatmap, "highest_neighbour") == ([3.25, 2], 10)
+    heatmap = one_map(x3y2=10.0, x2y2=-1.0, x4y2=-2.0, x3y1=-0.5, x3y3=-3.0)
+    assert decoded(heatmap, "highest_neighbour") == ([3, 1.75], 10)
+
+
+@pytest.mark.parametrize("offset", ["both_axes", "highest_neighbour"])
+def test_equal_neighbours_pull_nowhere(offset):
+    assert decoded(one_map(x3y2=10.0), offset) == ([3, 2], 10)
+
+
+@pytest.mark.parametrize("offset", ["both_axes", "highest_neighbour"])
+@pytest.mark.parametrize("peak", [(0, 2), (6, 2), (3, 0), (3, 4), (0, 0), (6, 4)])
+def test_no_quarter_cell_on_the_border(offset, peak):
+    x, y = peak
+    heatmap = torch.rand(1, 1, H, W, generator=torch.Generator().manual_seed(1))
+    heatmap[0, 0, y, x] = 5
+    assert decoded(heatmap, offset) == ([x, y], 5)
+
+
+def test_local_mean_by_hand():
+    heatmap = one_map(x3y2=4.0, x5y3=2.0, x2y2=-5.0, x6y2=3.5)  # x6 lies outside the window
+    xy, height = decoded(heatmap, "local_mean")
+    assert xy == pytest.approx([3 + 4 / 6, 2 + 2 / 6])
+    assert height == 4
+
+
+def test_local_mean_at_a_corner():
+    xy, _ = decoded(one_map(x0y0=3.0, x2y0=1.0, x0y1=1.0), "local_mean")
+    assert xy == pytest.approx([2 / 5, 1 / 5])
+    xy, _ = decoded(one_map(x6y4=3.0, x4y4=1.0), "local_mean")
+    assert xy == pytest.approx([6 - 2 / 4, 4])
+
+
+def test_local_mean_without_a_positive_value():
+    xy, height = decoded(one_map(x1y1=1.0) - 3, "local_mean")
+    assert xy == [1, 1]
+    assert height == -2
+
+
+# mass
+
+
+def test_window_mass_by_hand():
+    uniform = torch.full((1, 3, H, W), 1 / 35)
+    xy_cell = torch.tensor([[[3.0, 2.0], [0.0, 0.0], [6.25, 3.75]]])
+    mass = window_mass(uniform, xy_cell)
+    torch.testing.assert_close(mass, torch.tensor([[25 / 35, 9 / 35, 9 / 35]]))
+    assert window_mass(one_map(x3y2=1.0), torch.tensor([[[5.0, 2.0]]])).item() == 1
+    assert window_mass(one_map(x3y2=1.0), torch.tensor([[[6.0, 2.0]]])).item() == 0
+
+
+# flips
+
+
+@given(st.lists(st.integers(-64, 960), min_size=6, max_size=6))
+@settings(max_examples=40, deadline=None)
+def test_flip_commutes_exactly_with_encode(sixty_fourths):
+    w = 13
+    xy = torch.tensor(sixty_fourths).view(1, 3, 2) / 64  # exact in float32, as is w - 1 - x
+    mirrored = torch.stack([w - 1 - xy[..., 0], xy[..., 1]], -1)
+    assert torch.equal(encode_gaussians(mirrored, 9, w, 1.0), encode_gaussians(xy, 9, w, 1.0).flip(-1))
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+def test_flip_commutes_with_decode(offset):
+    heatmaps = torch.rand(2, len(LSP), 6, 9, generator=torch.Generator().manual_seed(2))
+    xy, height = decode_heatmaps(heatmaps, offset)
+    xy_flipped, height_flipped = decode_heatmaps(flip_maps(heatmaps, LSP.swap), offset)
+    mirrored = torch.stack([8 - xy[..., 0], xy[..., 1]], -1)[:, LSP.swap]
+    torch.testing.assert_close(xy_flipped, mirrored)
+    assert torch.equal(height_flipped, height[:, LSP.swap])
+    assert torch.equal(flip_maps(flip_maps(heatmaps, LSP.swap), LSP.swap), heatmaps)

@@ -83,7 +83,9 @@ def test_encode_decode_round_trip(x, y):
 
 
 def test_finer_offsets_err_less():
-    xy = 2 + torch.rand(1, 400, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([8, 4])
+    xy = 2 + torch.rand(1, 400, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor(
+        [8, 4]
+    )
     heatmaps = encode_gaussians(xy, 9, 13, 1.0)
     mean = {
         offset: (decode_heatmaps(heatmaps, offset)[0] - xy).norm(dim=-1).mean().item()
@@ -171,7 +173,9 @@ def test_flip_commutes_exactly_with_encode(sixty_fourths):
     w = 13
     xy = torch.tensor(sixty_fourths).view(1, 3, 2) / 64  # exact in float32, as is w - 1 - x
     mirrored = torch.stack([w - 1 - xy[..., 0], xy[..., 1]], -1)
-    assert torch.equal(encode_gaussians(mirrored, 9, w, 1.0), encode_gaussians(xy, 9, w, 1.0).flip(-1))
+    assert torch.equal(
+        encode_gaussians(mirrored, 9, w, 1.0), encode_gaussians(xy, 9, w, 1.0).flip(-1)
+    )
 
 
 @pytest.mark.parametrize("offset", OFFSETS)

@@ -113,8 +113,9 @@ def test_compose_does_the_first_first(one, other, x, y):
 @pytest.mark.parametrize("lead", [(), (1,), (5,), (2, 3), (3, 3), (2, 3, 4)])
 def test_matrices_of_any_batch(lead):
     rng = np.random.default_rng(1)
-    first = rng.normal(size=(*lead, 2, 3)) + [[3, 0, 0], [0, 3, 0]]
-    second = rng.normal(size=(*lead, 2, 3)) + [[3, 0, 0], [0, 3, 0]]
+    triple = np.array([[3.0, 0, 0], [0, 3, 0]])  # keeps the random ones invertible
+    first = rng.normal(size=(*lead, 2, 3)) + triple
+    second = rng.normal(size=(*lead, 2, 3)) + triple
     points = rng.normal(size=(*lead, 7, 2))
     inverse = geometry.invert(first)
     both = geometry.compose(second, first)
@@ -214,9 +215,7 @@ def test_crops_of_a_batch_are_those_of_one():
     one_box = geometry.crop_to_image(boxes[0], 24, 40, angles, flips)
     np.testing.assert_allclose(one_box[0], together[0])
     one_angle = geometry.crop_to_image(boxes, 24, 40, 15.0, flips)
-    np.testing.assert_allclose(
-        one_angle[1], geometry.crop_to_image(boxes[1], 24, 40, 15.0, False)
-    )
+    np.testing.assert_allclose(one_angle[1], geometry.crop_to_image(boxes[1], 24, 40, 15.0, False))
 
 
 def test_after_reduction_by_hand():

@@ -107,7 +107,10 @@ def test_files_that_hold_no_recipe(tmp_path, content):
             "no key 'fits.1.schedule.warm'; nearest: 'warmup'",
         ),
         ({"fits": [{"epochs": 3}]}, "fits.0.stage: field required$"),
-        ({"fits": [{"stage": "a", "batch": 0}]}, "fits.0.batch: .*greater than or equal to 1, got 0"),
+        (
+            {"fits": [{"stage": "a", "batch": 0}]},
+            "fits.0.batch: .*greater than or equal to 1, got 0",
+        ),
         ({"fits": [{"stage": "a", "ema": 1}]}, "fits.0.ema: .*less than 1, got 1"),
         ({"seed": "soon"}, "seed: .*integer.*, got 'soon'"),
         ({"precision": "fp16"}, "precision: .*'fp32' or 'bf16', got 'fp16'"),
@@ -120,6 +123,11 @@ def test_faults_are_one_line_that_names_the_key(change, message):
         recipe_from_dict(values, "here")
     assert str(caught.value).startswith("here: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_crop_is_needed():
+    with pytest.raises(UserError, match=r"recipe 'small': config\.crop: field required"):
+        _ = small(config={"sigma": 1}).crop
 
 
 def test_recipes_are_frozen():
@@ -139,7 +147,11 @@ def test_recipes_are_frozen():
         ("fits.0.optim.lr=1e-3", lambda r: r.fits[0].optim.lr, 0.001),
         ("fits.0.optim.lr=2.5e-4", lambda r: r.fits[0].optim.lr, 0.00025),
         ("fits.0.optim.options.eps=1e-6", lambda r: r.fits[0].optim.options["eps"], 1e-6),
-        ("fits.1.optim.options={momentum: 9e-1}", lambda r: r.fits[1].optim.options, {"momentum": 0.9}),
+        (
+            "fits.1.optim.options={momentum: 9e-1}",
+            lambda r: r.fits[1].optim.options,
+            {"momentum": 0.9},
+        ),
         ("config.sigma=1e-3", lambda r: r.config["sigma"], 0.001),
         ("config.head=deconv", lambda r: r.config["head"], "deconv"),
         ("config.crop=[128, 64]", lambda r: r.crop, (128, 64)),
@@ -205,7 +217,7 @@ def test_config_faults_name_the_size():
         system_and_config("resnet", {}, "here")
     with pytest.raises(UserError, match="no size 'wide'"):
         system_and_config("resnet_fcn", {"wide": 3}, "here")
-    with pytest.raises(UserError, match="here: config.head: "):
+    with pytest.raises(UserError, match=r"here: config\.head: "):
         system_and_config("resnet_fcn", {"head": "fcn"}, "here")
     _, config = system_and_config("resnet_fcn", {"crop": [64, 96], "sigma": 2}, "here")
     assert config.crop == (64, 96)

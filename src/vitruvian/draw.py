@@ -28,6 +28,8 @@ _FAR = 1e6  # px; OpenCV's fixed-point coordinates end soon after
 _SHIFT = 4  # binary digits after the point in the coordinates that OpenCV draws at
 _DASHES = 60  # at most, for a limb that leaves the photograph far behind
 
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # errors arrive as errors
+
 
 def draw_poses(
     photo: np.ndarray, poses: Poses, skeleton: Skeleton, threshold: float = 0.3
@@ -65,10 +67,12 @@ def write_image(path: Path | str, photo: np.ndarray, quality: int = 90) -> None:
         raise UserError(f"{path} cannot be written: name it .png, .jpg or .jpeg")
     options = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, quality]
     try:
-        _, coded = cv2.imencode(suffix, cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), options)
+        done, coded = cv2.imencode(suffix, cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), options)
     except cv2.error:
+        done = False
+    if not done:
         size = f"{photo.shape[1]} x {photo.shape[0]} px"
-        raise UserError(f"{path} cannot be written: {size} is no size for {suffix}") from None
+        raise UserError(f"{path} cannot be written: {size} is no size for {suffix}")
     _write_whole(path, coded.tobytes())
 
 
@@ -88,7 +92,7 @@ def _draw_pose(drawn: np.ndarray, xy: np.ndarray, sure: np.ndarray, skeleton: Sk
             if sure[a] and sure[b]:
                 _line(drawn, xy[a], xy[b], shown, width + 2 * rim)
             else:
-                _dashes(drawn, xy[a], xy[b], shown, max(1, width // 2) + 2 * rim, 3 * width)
+                _dashes(drawn, xy[a], xy[b], shown, max(1, round(0.6 * width)) + 2 * rim, 3 * width)
     for j, name in enumerate(skeleton.joint_names):
         if there[j]:
             _joint(drawn, xy[j], SIDE_COLOURS[side(name)], width, bool(sure[j]))

@@ -30,7 +30,9 @@ class Optim(_Value):
     name: Literal["adamw", "adam", "sgd", "rmsprop", "adagrad"] = "adamw"
     lr: Positive = 1e-3
     weight_decay: float = Field(default=0.0, ge=0)
-    decay_norms: bool = Field(default=True, description="weight decay also on biases and norm parameters")
+    decay_norms: bool = Field(
+        default=True, description="weight decay also on biases and norm parameters"
+    )
     options: dict[str, Any] = {}
 
 
@@ -38,11 +40,17 @@ class Schedule(_Value):
     """The factor on the rate; but for `plateau` a pure function of step / steps."""
 
     law: Literal["constant", "cosine", "drops", "plateau"] = "constant"
-    warmup: float = Field(default=0.0, ge=0, lt=1, description="share of the steps with a rising rate")
+    warmup: float = Field(
+        default=0.0, ge=0, lt=1, description="share of the steps with a rising rate"
+    )
     floor: float = Field(default=0.0, ge=0, description="cosine: the last factor")
     drops: tuple[float, ...] = Field(default=(), description="drops: shares of the steps")
-    factor: float = Field(default=0.2, gt=0, lt=1, description="drops, plateau: what a drop multiplies by")
-    patience: int = Field(default=5, ge=1, description="plateau: evaluations on `tune` without a better score")
+    factor: float = Field(
+        default=0.2, gt=0, lt=1, description="drops, plateau: what a drop multiplies by"
+    )
+    patience: int = Field(
+        default=5, ge=1, description="plateau: evaluations on `tune` without a better score"
+    )
     most_drops: int = Field(default=1, ge=0, description="plateau: how often the rate drops")
 
 
@@ -53,7 +61,9 @@ class Fit(_Value):
     epochs: Positive = 1.0
     steps: int | None = Field(default=None, ge=1, description="instead of epochs")
     batch: int = Field(default=32, ge=1, description="persons per step, over all processes")
-    accumulate: int = Field(default=1, ge=1, description="parts a batch is computed in, to save memory")
+    accumulate: int = Field(
+        default=1, ge=1, description="parts a batch is computed in, to save memory"
+    )
     optim: Optim = Optim()
     schedule: Schedule = Schedule()
     clip: float | None = Field(default=None, gt=0, description="largest norm of the gradient")
@@ -81,6 +91,8 @@ class Recipe(_Value):
     @property
     def crop(self) -> tuple[int, int]:
         """(H, W) px of a crop."""
+        if "crop" not in self.config:
+            raise UserError(f"recipe {self.name!r}: config.crop: field required")
         H, W = self.config["crop"]
         return int(H), int(W)
 
@@ -160,7 +172,9 @@ def _existing(place: Any, part: str, key: str) -> Any:
         known = f"one of 0 to {len(place) - 1}" if place else "there: the list is empty"
         raise UserError(f"--set {key}: {part!r} is not {known}")
     if not isinstance(place, dict):
-        raise UserError(f"--set {key}: {part!r} stands below a value that has no keys; set it whole")
+        raise UserError(
+            f"--set {key}: {part!r} stands below a value that has no keys; set it whole"
+        )
     if not place:
         raise UserError(f"--set {key}: nothing is set there yet; set it whole, as {{{part}: ...}}")
     if part not in place:

@@ -34,7 +34,9 @@ class Skeleton:
     def __post_init__(self) -> None:
         if len(set(self.joint_names)) != len(self.joint_names) or not self.joint_names:
             raise ValueError(f"skeleton {self.name!r} needs joints with different names")
-        named = {j for pair in (*self.flip_pairs, *self.limbs, *self.references.values()) for j in pair}
+        named = {
+            j for pair in (*self.flip_pairs, *self.limbs, *self.references.values()) for j in pair
+        }
         if unknown := sorted(named - set(self.joint_names)):
             raise ValueError(f"skeleton {self.name!r} has no joint {unknown}")
         paired = [j for pair in {frozenset(pair) for pair in self.flip_pairs} for j in pair]
@@ -43,7 +45,9 @@ class Skeleton:
                 f"skeleton {self.name!r}: flipping twice moves joints, so one is in two flip pairs"
             )
         if self.reference is not None and self.reference not in self.references:
-            raise ValueError(f"skeleton {self.name!r} defines no reference length {self.reference!r}")
+            raise ValueError(
+                f"skeleton {self.name!r} defines no reference length {self.reference!r}"
+            )
 
     def __len__(self) -> int:
         return len(self.joint_names)
@@ -63,7 +67,9 @@ class Skeleton:
         for name in names:
             if name not in self.joint_names:
                 near = difflib.get_close_matches(name, self.joint_names, 1, 0)
-                raise UserError(f"skeleton {self.name!r} has no joint {name!r}; nearest: {near[0]!r}")
+                raise UserError(
+                    f"skeleton {self.name!r} has no joint {name!r}; nearest: {near[0]!r}"
+                )
         return [self.joint_names.index(name) for name in names]
 
     def has(self, fact: str) -> bool:

@@ -109,7 +109,17 @@ def test_draws_do_not_disturb_each_other():
     np.testing.assert_allclose(one[3], no_flip[3], atol=1e-4)
 
 
-@pytest.mark.parametrize("change", [{"flip": 1.5}, {"colour": 1}, {"rotation": -1}, {"zoom": 2}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"flip": 1.5},
+        {"fill": (0, 1)},
+        {"scale": (1, 0)},
+        {"colour": 1},
+        {"rotation": -1},
+        {"zoom": 2},
+    ],
+)
 def test_bad_values(change):
     with pytest.raises(ValidationError):
         Augment(**change)

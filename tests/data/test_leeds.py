@@ -196,7 +196,9 @@ def test_junk_may_be_no_number_but_a_label_may_not(tmp_path):
 
 
 def test_each_others_file(tmp_path):
-    with pytest.raises(UserError, match=r"\(3, 14, 5\), not \(14, 3, N\). This is LSP's file: use lsp="):
+    with pytest.raises(
+        UserError, match=r"\(3, 14, 5\), not \(14, 3, N\). This is LSP's file: use lsp="
+    ):
         read_lspet(write(tmp_path / "a", lsp_values(5)))
     with pytest.raises(UserError, match=r"\(14, 3, 5\).* This is LSPET's file: use lspet="):
         read_lsp(write(tmp_path / "b", lspet_values(5)))

@@ -176,7 +176,7 @@ def test_occluders_hide_by_name():
 def test_a_joint_outside_the_crop_keeps_its_state_and_place():
     people = crowd(6)
     people.state[:, 2] = State.OCCLUDED
-    box = people.box + [100, 0, 0, 0]
+    box = people.box + np.array([100, 0, 0, 0])
     (crops,) = plain_crops(people, box, H, W, 6, Skipped())
     np.testing.assert_array_equal(crops.state, people.state)
     assert (crops.joints[..., 0] < -0.5).all()
@@ -308,7 +308,9 @@ def test_epochs_are_permutations_across_batch_borders():
 def test_a_batch_may_hold_many_epochs():
     people = crowd(3)
     (crops,) = first(training(people, batch=60), 1)
-    np.testing.assert_array_equal(np.sort(crops.key.reshape(20, 3), 1), people.key[None].repeat(20, 0))
+    np.testing.assert_array_equal(
+        np.sort(crops.key.reshape(20, 3), 1), people.key[None].repeat(20, 0)
+    )
     mine = crops.to_image[crops.key == people.key[0]]
     assert len(np.unique(mine.reshape(20, -1), axis=0)) == 20  # each epoch draws anew
 

@@ -360,5 +360,5 @@ def test_reading_and_cutting_costs_little_more_than_bare_opencv(shared: Path) ->
         work()  # type: ignore[operator]
         return time.perf_counter() - start
 
-    ratio = min(seconds(ours) for _ in range(5)) / min(seconds(bare) for _ in range(5))
-    assert ratio < 1.25
+    rounds = [(seconds(ours), seconds(bare)) for _ in range(7)]  # in turns: the machine is shared
+    assert min(a for a, _ in rounds) < 1.25 * min(b for _, b in rounds)

@@ -62,5 +62,5 @@ def test_unknown_names_and_strides():
         Backbone("resnet5")
     with pytest.raises(UserError, match=r"maps of strides \[2, 4, 8, 16, 32\], not \[64\]"):
         Backbone("resnet18", (32, 64))
-    with pytest.raises(UserError, match="backbone 'mobilenetv3_small_100' cannot be built.*channels"):
+    with pytest.raises(UserError, match=r"'mobilenetv3_small_100' cannot be built.*channels"):
         Backbone("mobilenetv3_small_100", **THIN)

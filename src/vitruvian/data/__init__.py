@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vitruvian.data.leeds import read_lsp, read_lspet
+from vitruvian.data.pack import read_pack
 from vitruvian.data.people import People
 from vitruvian.types import UserError
 
 DATASETS: dict[str, Callable[[Path], People]] = {
     "lspet": read_lspet,
     "lsp": read_lsp,
+    "pack": read_pack,
 }
 
 
@@ -26,7 +28,9 @@ def open_data(argument: str) -> People:
     name, equals, where = argument.partition("=")
     if name not in DATASETS:
         near = difflib.get_close_matches(name, DATASETS, 1, 0)
-        raise UserError(f"no data set {name!r}; nearest: {near[0]!r}; write --data {near[0]}=FOLDER")
+        raise UserError(
+            f"no data set {name!r}; nearest: {near[0]!r}; write --data {near[0]}=FOLDER"
+        )
     if not equals:
         root = os.environ.get("VITRUVIAN_DATA")
         if not root:

@@ -6,7 +6,7 @@ Every draw comes from the generator passed in, always in the same order; `loader
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from vitruvian import geometry
 from vitruvian.types import State
 
 Chance = float
+Positive = Annotated[float, Field(gt=0)]
 
 
 class Augment(BaseModel):
@@ -23,25 +24,39 @@ class Augment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    fill: tuple[float, float] | None = Field(
-        default=None, description="share of the crop's shorter side that the joints' longer extent fills, uniform"
+    fill: tuple[Positive, Positive] | None = Field(
+        default=None,
+        description="joints' longer extent as a share of the crop's shorter side, uniform",
     )
-    scale: tuple[float, float] = Field(default=(1.0, 1.0), description="factor on the box, uniform")
+    scale: tuple[Positive, Positive] = Field(
+        default=(1.0, 1.0), description="factor on the box, uniform"
+    )
     scale_sigma: float = Field(
         default=0.0, ge=0, description="box x 2^N(0, sigma), the exponent clipped at 2 sigma"
     )
-    rotation: float = Field(default=0.0, ge=0, description="degrees: limit (uniform) or sigma (normal)")
+    rotation: float = Field(
+        default=0.0, ge=0, description="degrees: limit (uniform) or sigma (normal)"
+    )
     rotation_law: Literal["uniform", "normal"] = "uniform"
-    rotation_clip: float = Field(default=2.0, gt=0, description="sigmas at which a normal draw is clipped")
+    rotation_clip: float = Field(
+        default=2.0, gt=0, description="sigmas at which a normal draw is clipped"
+    )
     rotation_chance: Chance = Field(default=1.0, ge=0, le=1)
     translation: float = Field(default=0.0, ge=0, description="box sides per axis, uniform limit")
     flip: Chance = Field(default=0.0, ge=0, le=1)
-    colour: float = Field(default=0.0, ge=0, lt=1, description="each channel x U(1 - colour, 1 + colour)")
+    colour: float = Field(
+        default=0.0, ge=0, lt=1, description="each channel x U(1 - colour, 1 + colour)"
+    )
     occluders: int = Field(default=0, ge=0, description="shapes pasted on a crop, at most")
 
 
 def draw_matrix(
-    augment: Augment, rng: np.random.Generator, box: np.ndarray, extent: float, height: int, width: int
+    augment: Augment,
+    rng: np.random.Generator,
+    box: np.ndarray,
+    extent: float,
+    height: int,
+    width: int,
 ) -> np.ndarray:
     """`to_image` (2, 3) of one augmented crop.
 
@@ -85,8 +100,7 @@ def paste_occluders(
     joints: np.ndarray,
     state: np.ndarray,
 ) -> np.ndarray:
-    """Shapes pasted in place on the crop; the new states (J,): visible joints under them are
-    occluded.
+    """Pastes shapes on the crop, in place; the new states (J,): what was visible there is occluded.
 
     A shape is an ellipse or a rectangle, 10 to 40 % of the crop wide, filled with one colour or with
     another part of the crop. What hides a joint is the very mask that paints.

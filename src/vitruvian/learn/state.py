@@ -95,22 +95,18 @@ def read_state(path: Path) -> Saved:
     Raises:
         UserError: the file is damaged.
     """
+    moments: dict[int, dict[str, Any]] = {}
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         progress = Progress(**json.loads(header["progress"]))
-        scalars = json.loads(header["scalars"])
+        slots = {n.removeprefix("optim."): v for n, v in tensors.items() if n.startswith("optim.")}
+        for name, value in (slots | json.loads(header["scalars"])).items():
+            index, slot = name.split(".", 1)
+            moments.setdefault(int(index), {})[slot] = value
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         raise UserError(f"{path} is damaged; delete it to train from the start") from None
-    moments: dict[int, dict[str, Any]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optim."):
-            _, index, slot = name.split(".", 2)
-            moments.setdefault(int(index), {})[slot] = value
-    for name, value in scalars.items():
-        index, slot = name.split(".", 1)
-        moments.setdefault(int(index), {})[slot] = value
 
     def below(prefix: str) -> dict[str, Tensor]:
         return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}

@@ -10,7 +10,7 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 class Normalise(nn.Module):
-    """uint8 RGB (B, 3, H, W) -> float32 near unit variance; part of the net, so nobody does it otherwise."""
+    """uint8 RGB (B, 3, H, W) -> float32 near unit variance; part of the net, so it is done one way."""
 
     mean: Tensor  # (3, 1, 1)
     std: Tensor

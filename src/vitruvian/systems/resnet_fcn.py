@@ -71,7 +71,9 @@ class Round(nn.Module):
     The 1x1 convolutions have no bias and so commute with the upsampling: they run before it.
     """
 
-    def __init__(self, inputs: int, outputs: int, inner: int, factor: int, lateral: int = 0) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, inner: int, factor: int, lateral: int = 0
+    ) -> None:
         super().__init__()
         self.factor = factor
         self.reduce = nn.Conv2d(inputs, inner, 1, bias=False)

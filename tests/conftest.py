@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-
-SHARED = Path(
-    os.environ.get("VITRUVIAN_SHARED", Path(__file__).resolve().parents[2] / "shared")
-)
+SHARED = Path(os.environ.get("VITRUVIAN_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """Vitruvian: 2-D human pose estimation you can trust.
 
-    model = vitruvian.load("default")
-    poses = model.predict("photo.jpg")
-    poses.xy, poses.score      # (N, J, 2) px of the photograph, (N, J) from 0 to 1
+model = vitruvian.load("default")
+poses = model.predict("photo.jpg")
+poses.xy, poses.score      # (N, J, 2) px of the photograph, (N, J) from 0 to 1
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _FAR = 1e6  # px; OpenCV's fixed-point coordinates end soon after
 _SHIFT = 4  # binary digits after the point in the coordinates that OpenCV draws at
 _DASHES = 60  # at most, for a limb that leaves the photograph far behind
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # errors arrive as errors
+(getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)  # its errors are raised
 
 
 def draw_poses(

@@ -55,7 +55,6 @@ def pack(
     with Progress(transient=True) as bar:
         task = bar.add_task("packing", total=len(people))
 
-
         def show(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 

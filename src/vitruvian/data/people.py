@@ -29,6 +29,7 @@ class People:
     size: Callable[[int], tuple[int, int]]  # row -> height, width of the photograph in px
     subsets: dict[str, np.ndarray]  # name -> rows
     provenance: str  # one line: which file, how many rows, which convention, licence
+    whole: bool = True  # photographs are whole, and not cut around each person already
     encoded: Callable[[int], bytes] | None = None  # row -> the photograph's file, where it has one
 
     def __len__(self) -> int:

@@ -36,7 +36,7 @@ _RGB: int = getattr(cv2, "IMREAD_COLOR_RGB", 0)  # OpenCV 4.10 has none
 _WARP_LIMIT = 32_766  # px; cv2.warpAffine stores source coordinates in 16 bits
 _PILLOW = threading.Lock()
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+(getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)  # its errors are raised
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Report:
 
     def say(self, line: str) -> None:
         """A message that stays."""
-        self.console.print(line, highlight=False, markup=False)
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def log(
         self,

@@ -29,7 +29,7 @@ from vitruvian.learn.report import Report
 from vitruvian.learn.runner import net_runner, new_net, system_and_config
 from vitruvian.learn.size import size_of
 from vitruvian.learn.start import init_backbone, take_from
-from vitruvian.learn.train import Session, train
+from vitruvian.learn.train import STATE, Session, train
 from vitruvian.models import DataUsed, ModelInfo, Preprocessing, write_model
 from vitruvian.recipe import Recipe, override, recipe_from_dict
 from vitruvian.skeleton import Skeleton, find_skeleton, skeleton_from_dict
@@ -75,13 +75,13 @@ def run(options: Options) -> bool:
     with place(options.device) as where:
         net = new_net(system, config, people.skeleton, recipe.seed)
         report = Report(options.out, options.quiet, silent=not where.first)
-        resumed = _claim_folder(options, recipe, people) if where.first else True
-        if not resumed or not (options.out / "state.safetensors").exists():
-            lines = [init_backbone(net, recipe.init)]
-            if options.start_from:
-                lines.append(take_from(net, people.skeleton, options.start_from))
-            for line in filter(None, lines):
-                report.say(line)
+        said = ""
+        if not (options.out / STATE).exists():
+            said = _first_weights(options, recipe, net, people.skeleton)
+        if where.first:
+            _claim_folder(options, recipe, people)
+        if said:
+            report.say(said)
         session = _session(options, recipe, people, system, net.to(where.device), where, report)
         report.say(_opening(recipe, people, session))
         try:
@@ -92,6 +92,14 @@ def run(options: Options) -> bool:
             write_run_model(options.out, recipe, people, system, net)
             report.say(_closing(options, session, finished))
     return finished
+
+
+def _first_weights(options: Options, recipe: Recipe, net: nn.Module, skeleton: Skeleton) -> str:
+    """Weights to start from, before anything is written; what was taken, in words."""
+    lines = [init_backbone(net, recipe.init)]
+    if options.start_from:
+        lines.append(take_from(net, skeleton, options.start_from))
+    return "\n".join(filter(None, lines))
 
 
 def _session(
@@ -132,8 +140,8 @@ def _session(
     return session
 
 
-def _claim_folder(options: Options, recipe: Recipe, people: People) -> bool:
-    """Makes the run's folder, or finds the same run in it (True)."""
+def _claim_folder(options: Options, recipe: Recipe, people: People) -> None:
+    """Makes the run's folder, or finds the same run in it."""
     folder = options.out
     about = {
         "data": people.name,
@@ -144,7 +152,7 @@ def _claim_folder(options: Options, recipe: Recipe, people: People) -> bool:
     }
     if (folder / RECIPE).exists():
         _check_same(folder, recipe, about)
-        return True
+        return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} holds something else than a run; choose another --out")
     try:
@@ -160,7 +168,6 @@ def _claim_folder(options: Options, recipe: Recipe, people: People) -> bool:
         (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from None
-    return False
 
 
 def read_run(folder: Path) -> tuple[Recipe, dict[str, Any]]:

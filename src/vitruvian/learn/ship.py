@@ -62,7 +62,7 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
     info = read_model(run / MODEL)
     system, net = load_net(run / MODEL, info)
     people = _data(data, about, info)
-    console.print(f"tracing {info.name}", highlight=False)
+    console.print(f"tracing {info.name}", highlight=False, soft_wrap=True)
     weights = {k: np.ascontiguousarray(v.cpu().numpy()) for k, v in net.state_dict().items()}
     if half:
         weights = {name: halved(value) for name, value in weights.items()}
@@ -73,7 +73,7 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
         model = load(str(Path(beside) / "model"))
         figures_ = parity(reference, model.runner, _real_crops(people, info))
         check_parity(figures_, out)
-        console.print(f"graph against net: {figures_}", highlight=False)
+        console.print(f"graph against net: {figures_}", highlight=False, soft_wrap=True)
         passes = _better_passes(model, people, workers)
         kind = "real" if people.name != "figures" else "rendered"
         info = trial.model_copy(
@@ -100,7 +100,7 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
     write_model(out, info, weights, graphs, text)
     for result in after:
         console.print(result.table())
-    console.print(f"written: {out} ({_megabytes(out):.1f} MB)", highlight=False)
+    console.print(f"written: {out} ({_megabytes(out):.1f} MB)", highlight=False, soft_wrap=True)
     return made
 
 
@@ -137,7 +137,7 @@ def _real_crops(people: People, info: ModelInfo) -> np.ndarray:
 
 def _better_passes(model: Model, people: People, workers: int) -> int:
     """One pass over the whole image or two: what scores better on `tune`."""
-    if "tune" not in people.subsets or people.skeleton.reference is None:
+    if "tune" not in people.subsets or people.skeleton.reference is None or not people.whole:
         return model.info.predict.passes
     tune = people.subset("tune")
     one, two = (

@@ -33,6 +33,7 @@ from vitruvian.recipe import Fit, Recipe
 from vitruvian.systems.contract import Batch, Stage, System, generator
 from vitruvian.types import State, UserError
 
+STATE = "state.safetensors"
 LOOK = 10  # steps between looks at the losses
 SAVE_SECONDS = 120.0
 LABELLED = 5  # batches, one of which must hold a labelled joint
@@ -103,7 +104,7 @@ def train(session: Session) -> bool:
 
 
 def _resume(session: Session) -> Saved | None:
-    path = session.folder / "state.safetensors"
+    path = session.folder / STATE
     if not path.exists():
         return None
     saved = read_state(path)
@@ -286,7 +287,7 @@ def _save(
     session: Session, shadow: dict[str, Tensor] | None, optim: torch.optim.Optimizer | None
 ) -> None:
     if session.where.first:
-        path = session.folder / "state.safetensors"
+        path = session.folder / STATE
         save_state(path, session.progress, session.net, shadow, optim)
 
 

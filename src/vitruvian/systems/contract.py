@@ -116,7 +116,9 @@ def predict(system: System, net: Any, image: Tensor, ask: Ask = Ask()) -> Answer
     """
     names = [stage.name for stage in system.stages(net.config)]
     if ask.upto not in (None, *names):
-        raise UserError(f"system {system.name!r} has no stage {ask.upto!r}, only {', '.join(names)}")
+        raise UserError(
+            f"system {system.name!r} has no stage {ask.upto!r}, only {', '.join(names)}"
+        )
     return system.predict(net, image, ask)
 
 

@@ -120,6 +120,11 @@ def evaluate(
         trained_on: where the mean pose is measured; None: on the rows scored.
         threshold: of the scores of the joints that make the box of what was found.
     """
+    if look != "labelled" and not people.whole:
+        raise UserError(
+            f"data set {people.name!r} holds crops, not whole photographs ({people.provenance}): "
+            "only the labelled joints' box can be evaluated on it"
+        )
     protocol = protocol_for(people, look, flip)
     box = people.box if look == "labelled" else image_boxes(people)
     predicted = predict_people(runner, people, box, crop, flip=flip, workers=workers)

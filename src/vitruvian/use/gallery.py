@@ -113,7 +113,7 @@ def predict_to_folder(request: Request) -> None:
         for path, photo, poses in predict_photos(model, paths, boxes, request.passes, request.flip):
             if isinstance(poses, UserError) or photo is None:
                 bad += 1
-                console.print(f"skipped: {poses}", highlight=False, markup=False)
+                console.print(f"skipped: {poses}", highlight=False, markup=False, soft_wrap=True)
                 page.error(path.name, str(poses))
                 continue
             done += 1
@@ -137,6 +137,7 @@ def predict_to_folder(request: Request) -> None:
         f"  poses     {request.out / POSES} (COCO results, px of the photographs)",
         highlight=False,
         markup=False,
+        soft_wrap=True,
     )
 
 

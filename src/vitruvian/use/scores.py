@@ -41,8 +41,10 @@ def score_people(
     """As `score_model`, for what is open already."""
     chosen = people.subset(subset)
     trained_on = people.subset("train") if "train" in people.subsets else None
-    looks: list[Look] = ["labelled", "image"]
-    if model.info.predict.passes == 2:
+    looks: list[Look] = ["labelled"]
+    if chosen.whole:
+        looks.append("image")
+    if chosen.whole and model.info.predict.passes == 2:
         looks.append("found")
     return [
         evaluate(

@@ -100,7 +100,7 @@ def test_a_graph_that_answers_otherwise_is_refused(tmp_path):
 
     figures = parity(still, moved, crops(2))
     assert figures["median_px"] == pytest.approx(0.2 * 2**0.5, abs=1e-4)
-    with pytest.raises(UserError, match="off by 0.28"):
+    with pytest.raises(UserError, match=r"off by 0\.28"):
         check_parity(figures, tmp_path)
     check_parity(parity(still, still, crops(2)), tmp_path)
 

@@ -164,7 +164,8 @@ def parity(reference: Runner, run: Runner, crops: np.ndarray) -> dict[str, float
     """How far a runner's joints are from the net's on crops (N, H, W, 3), with and without the flip test.
 
     Returns:
-        median, 99th percentile and largest distance in px of the crop, largest difference of a score, and n joints.
+        median, 99th percentile and largest distance in px of the crop; largest difference of a score;
+        how many joints were compared.
     """
     distances, scores = [], []
     for flip in (False, True):

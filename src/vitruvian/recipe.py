@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from vitruvian.data.augment import Augment
 from vitruvian.types import UserError
@@ -43,7 +43,7 @@ class Schedule(_Value):
     warmup: float = Field(
         default=0.0, ge=0, lt=1, description="share of the steps with a rising rate"
     )
-    floor: float = Field(default=0.0, ge=0, description="cosine: the last factor")
+    floor: float = Field(default=0.0, ge=0, description="cosine: the factor that it falls towards")
     drops: tuple[float, ...] = Field(default=(), description="drops: shares of the steps")
     factor: float = Field(
         default=0.2, gt=0, lt=1, description="drops, plateau: what a drop multiplies by"
@@ -87,6 +87,12 @@ class Recipe(_Value):
     precision: Literal["fp32", "bf16"] = "fp32"
     evaluate_every: Positive = Field(default=1.0, description="epochs between scores on `tune`")
     seed: int = Field(default=0, ge=0)
+
+    @field_validator("config")
+    @classmethod
+    def _plain(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """Lists for tuples, so that a recipe equals what is read back from its YAML."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in config.items()}
 
     @property
     def crop(self) -> tuple[int, int]:

@@ -1,8 +1,7 @@
-"""Trainings that must reach a number: fixed seeds and steps, a few minutes on two cores."""
+"""Trainings that must reach a number: fixed seeds and steps, one thread, a few minutes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,13 +25,6 @@ from vitruvian.use.evaluate import evaluate, spread
 
 pytestmark = pytest.mark.learn
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def two_threads() -> Iterator[None]:
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(1)
 
 
 def test_resnet_fcn_learns_figures(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The card of a model folder: what it is, how it was made, how good it is and what it must not be used for."""
+"""The card of a model folder: what it is, how it was made, how good it is, and its limits."""
 
 from __future__ import annotations
 

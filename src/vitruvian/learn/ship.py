@@ -58,7 +58,7 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
         UserError: no run, no data, or the graph does not answer as the net does.
     """
     console = Console(stderr=True)
-    recipe, about = read_run(run)
+    about = read_run(run)[1]
     info = read_model(run / MODEL)
     system, net = load_net(run / MODEL, info)
     people = _data(data, about, info)

@@ -59,6 +59,8 @@ class ResNetFCNConfig:
     def __post_init__(self) -> None:
         if any(side % 32 or side <= 0 for side in self.crop):
             raise UserError(f"resnet_fcn: crop {tuple(self.crop)} must be multiples of 32 px")
+        if min(self.sigma, self.width, self.inner) <= 0:
+            raise UserError("resnet_fcn: sigma, width and inner must be positive")
         if self.loss == "softmax" and self.missing == "zero":
             raise UserError("resnet_fcn: the softmax loss has no zero map; set config.missing=mask")
         if self.lateral and self.head not in ("fcn_up", "fcn_bottleneck"):
@@ -198,9 +200,10 @@ class ResNetFCN(nn.Module):
         self.normalise = Normalise()
         self.backbone = Backbone(config.backbone, strides, **thinner)
         self.head = HEADS[config.head](config, self.backbone.channels, len(skeleton))
-        if isinstance(score := getattr(self.head, "score", None), nn.Conv2d):
-            nn.init.normal_(score.weight, std=0.001)
-            nn.init.zeros_(score.bias)  # type: ignore[arg-type]
+        for score in self.head.modules():  # the maps start near zero, as in Simple Baselines
+            if isinstance(score, nn.Conv2d) and score.bias is not None:
+                nn.init.normal_(score.weight, std=0.001)
+                nn.init.zeros_(score.bias)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.head(self.backbone(self.normalise(image)))

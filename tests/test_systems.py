@@ -366,6 +366,7 @@ def test_draws_belong_to_the_sample() -> None:
     batch = _batch(tiny.FIGURE, (64, 48))
     whole = normal_per_sample(batch, (4, 2), generator(1, 2))
     assert whole.shape == (8, 4, 2)
+    assert len(whole.unique()) == whole.numel(), "every sample has its own"
     for first in range(2):
         assert normal_per_sample(batch.part(first, 2), (4, 2), generator(1, 2)).equal(
             whole[first::2]

@@ -60,7 +60,7 @@ class HeatmapNet(nn.Module):
         self.normalise = Normalise()
         self.trunk = nn.Sequential(
             *(conv_norm(3, C, 3, 2), nn.ReLU(), conv_norm(C, C, 3, 2), nn.ReLU()),
-            *(conv_norm(C, C, 5), nn.ReLU()),
+            *(conv_norm(C, C, 5), nn.ReLU(), nn.Dropout2d(0.1)),
         )
         self.head = nn.Conv2d(C, len(skeleton), 1)
 

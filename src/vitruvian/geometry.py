@@ -96,6 +96,12 @@ def box_of_joints(xy: np.ndarray, located: np.ndarray, margin: float = 1.25) -> 
     return np.where(located.any(-1, keepdims=True), box, np.nan).astype(np.float32)
 
 
+def grow(box: np.ndarray, factor: float) -> np.ndarray:
+    """Boxes (..., 4) made `factor` times longer and wider about their centres."""
+    size = box[..., 2:] * factor
+    return np.concatenate([box[..., :2] - (size - box[..., 2:]) / 2, size], -1).astype(np.float32)
+
+
 def fit_aspect(box: np.ndarray, height: int, width: int) -> np.ndarray:
     """Boxes (..., 4) grown about their centres to the aspect of a crop of `height` x `width`."""
     centre, size = box[..., :2] + box[..., 2:] / 2, box[..., 2:]

@@ -43,7 +43,7 @@ def test_resnet_fcn_learns_figures(tmp_path: Path) -> None:
     )
     fit = Fit(
         stage="heatmaps",
-        steps=700,
+        steps=900,
         batch=32,
         optim=Optim(lr=3e-3, weight_decay=0.02, decay_norms=False),
         schedule=Schedule(law="cosine", warmup=0.05, floor=0.01),
@@ -54,7 +54,7 @@ def test_resnet_fcn_learns_figures(tmp_path: Path) -> None:
         name="learns",
         system="resnet_fcn",
         config=asdict(config),
-        augment=Augment(scale=(0.8, 1.2), rotation=20, translation=0.05, flip=0.5),
+        augment=Augment(scale=(0.85, 1.15), rotation=10, translation=0.05, flip=0.5),
         fits=(fit,),
         evaluate_every=4.0,
     )

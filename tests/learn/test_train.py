@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import math
 import os
@@ -25,7 +26,7 @@ from vitruvian.learn.runner import net_runner
 from vitruvian.learn.state import read_state
 from vitruvian.learn.train import Session, train
 from vitruvian.recipe import Fit, Optim, Schedule
-from vitruvian.systems.contract import Ask, Batch, System, predict
+from vitruvian.systems.contract import Ask, Batch, Stage, System, predict
 from vitruvian.types import State, UserError
 from vitruvian.use.evaluate import spread
 
@@ -194,8 +195,7 @@ print("finished" if train(session) else f"stopped at {session.progress.step}")
 def test_signals_stop_after_the_step_and_resume(tmp_path: Path) -> None:
     whole = heatmaps(tmp_path / "whole", fit(ema=0.9))
     assert train(whole)
-    paths = [str(Path(__file__).parent), str(Path(tiny.__file__).parent)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     children = {
         name: subprocess.Popen(
             [sys.executable, "-c", INTERRUPTED, str(tmp_path / name), name],
@@ -479,6 +479,47 @@ def test_average_follows_slowly_at_first_quickly() -> None:
     torch.testing.assert_close(shadow["weight"], 0.9 * net.weight.detach())
     average(shadow, net, 0.999, 10**6)
     torch.testing.assert_close(shadow["weight"], 0.9001 * net.weight.detach())
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_step_goes_down_the_gradient(parts: int, tmp_path: Path) -> None:
+    """Of the mean over the batch: with a rate of 1, SGD moves by exactly that."""
+    batches: list[Batch] = []
+    one = fit("initial", 1, optim=Optim(name="sgd", lr=1.0), accumulate=parts)
+    system = tiny.seen(tiny.CASCADE, lambda net, batch: batches.append(batch))
+    session = cascade(tmp_path, one, system=system)
+    net = copy.deepcopy(session.net)
+    assert train(session)
+    assert [len(batch) for batch in batches] == [4 // parts] * parts
+    stage = tiny.cascade_stages(CASCADE)[0]
+    means = [stage.step(net, batch, torch.Generator())["initial"] for batch in batches]
+    torch.stack(means).mean().backward()
+    for new, old in zip(session.net.initial.parameters(), net.initial.parameters(), strict=True):
+        torch.testing.assert_close(new, old - old.grad, rtol=1e-5, atol=1e-6)
+
+
+def test_every_step_has_its_own_draws(tmp_path: Path) -> None:
+    """In the step's generator and in torch's own; by seed, fit and step alone."""
+    drawn: list[tuple[float, float]] = []
+    system = tiny.CASCADE
+
+    def stages(config: Any) -> Any:
+        def watched(stage: Stage) -> Stage:
+            def step(net: nn.Module, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+                drawn.append((torch.rand((), generator=rng).item(), torch.rand(()).item()))
+                return stage.step(net, batch, rng)
+
+            return replace(stage, step=step)
+
+        return tuple(map(watched, system.stages(config)))
+
+    for seed in (0, 0, 1):
+        fits = fit("initial", 3), fit("refine_1", 3)
+        folder = tmp_path / str(len(drawn))
+        assert train(cascade(folder, *fits, system=replace(system, stages=stages), seed=seed))
+    first, again, other = drawn[:6], drawn[6:12], drawn[12:]
+    assert first == again
+    assert len({value for pair in first + other for value in pair}) == 24
 
 
 def test_gradients_are_clipped(tmp_path: Path) -> None:

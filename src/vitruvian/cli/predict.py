@@ -16,7 +16,7 @@ def predict(
     out: Annotated[Path, typer.Option(help="Folder for overlays, poses.json and index.html.")],
     box: Annotated[
         str | None,
-        typer.Option(help="x,y,width,height in px: where the person is, in every photo."),
+        typer.Option(help="x,y,width,height in px, closely around the person; for every photo."),
     ] = None,
     boxes: Annotated[
         Path | None, typer.Option(help="COCO-style JSON, or CSV of file,x,y,width,height.")
@@ -26,9 +26,14 @@ def predict(
     ] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Flip test: twice the work.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
+    overlays: Annotated[
+        bool, typer.Option(help="Draw the photographs and the page; without: poses.json alone.")
+    ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Find poses in photographs: overlays, COCO results JSON and a page."""
     from vitruvian.use.gallery import Request, predict_to_folder
 
-    predict_to_folder(Request(model, tuple(photos), out, box, boxes, passes, flip, device, quiet))
+    predict_to_folder(
+        Request(model, tuple(photos), out, box, boxes, passes, flip, device, quiet, overlays)
+    )

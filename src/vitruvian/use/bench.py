@@ -28,7 +28,7 @@ def bench_predict(name: str, folder: Path, count: int) -> str:
         return len(paths)
 
     def whole() -> int:
-        answers = predict_photos(model, paths, passes=1, batch=BATCH)
+        answers = predict_photos(model, paths, passes=1, pictures=False)
         return sum(not isinstance(poses, UserError) for _, _, poses in answers)
 
     speeds: dict[str, list[float]] = {"bare": [], "whole": []}

@@ -18,7 +18,7 @@ from vitruvian.draw import draw_poses, write_image
 from vitruvian.types import UserError
 from vitruvian.use.files import CocoWriter, list_photos, read_boxes
 from vitruvian.use.page import Page
-from vitruvian.use.predict import load, predict_photos
+from vitruvian.use.predict import Model, load, predict_photos
 
 PHOTOS = Path(__file__).parent / "photos"
 OVERLAYS, POSES, PAGE = "overlays", "poses.json", "index.html"
@@ -37,6 +37,7 @@ class Request:
     flip: bool = False
     device: str = "auto"
     quiet: bool = False
+    overlays: bool = True
 
 
 class _Everywhere(Mapping[str, np.ndarray]):
@@ -80,74 +81,78 @@ def predict_to_folder(request: Request) -> None:
         UserError: no such model, photograph or box, or not one photograph could be read.
     """
     console = Console(stderr=True, quiet=request.quiet)
-    boxes: Mapping[str, Any] | None = None
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    boxes = _boxes(request)
+    model = load(request.model, request.device)
+    paths = list_photos(request.photos)
+    shown = request.out / OVERLAYS
+    try:
+        (shown if request.overlays else request.out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{request.out} cannot be made ({error.strerror})") from None
+    started, done, bad = time.monotonic(), 0, 0
+    with ExitStack() as stack:
+        writer = stack.enter_context(CocoWriter(request.out / POSES))
+        page = stack.enter_context(_page(request, model)) if request.overlays else None
+        names = _Names()
+        for path, photo, poses in predict_photos(
+            model, paths, boxes, request.passes, request.flip, pictures=request.overlays
+        ):
+            if isinstance(poses, UserError):
+                bad += 1
+                say(f"skipped: {poses}")
+                if page is not None:
+                    page.error(path.name, str(poses))
+                continue
+            done += 1
+            writer.write(str(path), poses)
+            if page is not None and photo is not None:
+                overlay = shown / names.unused(path)
+                threshold = model.info.predict.threshold
+                write_image(overlay, draw_poses(photo, poses, model.info.skeleton, threshold))
+                page.photo(path.name, overlay, poses)
+            if done % 1000 == 0:
+                say(f"{done} photographs")
+    if not done:
+        raise UserError(f"none of {bad} photographs could be read; the reasons stand above")
+    skipped = f", {bad} skipped" if bad else ""
+    seconds = time.monotonic() - started
+    say(f"{done} photographs{skipped} in {seconds:.1f} s with {model.info.name}")
+    if request.overlays:
+        say(f"  page      {request.out / PAGE}\n  overlays  {shown}")
+    say(f"  poses     {request.out / POSES} (COCO results, px of the photographs)")
+
+
+def _boxes(request: Request) -> Mapping[str, Any] | None:
     if request.box is not None and request.boxes is not None:
         raise UserError("give --box or --boxes, not both")
     if request.box is not None:
-        boxes = _Everywhere(parse_box(request.box))
-    elif request.boxes is not None:
-        boxes = read_boxes(request.boxes)
-    model = load(request.model, request.device)
-    paths = list_photos(request.photos)
-    try:
-        (request.out / OVERLAYS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{request.out} cannot be made ({error.strerror})") from None
+        return _Everywhere(parse_box(request.box))
+    return None if request.boxes is None else read_boxes(request.boxes)
+
+
+def _page(request: Request, model: Model) -> Page:
     made = {
         "Model": f"{model.info.name}, {model.info.parameters / 1e6:.2f} M parameters",
         "Command": shlex.join(["vitruvian", *sys.argv[1:]]),
     }
-    started, done, bad = time.monotonic(), 0, 0
-    with ExitStack() as stack:
-        writer = stack.enter_context(CocoWriter(request.out / POSES))
-        page = stack.enter_context(
-            Page(
-                request.out / PAGE,
-                "Poses",
-                model.info.skeleton,
-                model.info.predict.threshold,
-                made,
-            )
-        )
-        names = _Names()
-        for path, photo, poses in predict_photos(model, paths, boxes, request.passes, request.flip):
-            if isinstance(poses, UserError) or photo is None:
-                bad += 1
-                console.print(f"skipped: {poses}", highlight=False, markup=False, soft_wrap=True)
-                page.error(path.name, str(poses))
-                continue
-            done += 1
-            overlay = request.out / OVERLAYS / names.unused(path)
-            write_image(
-                overlay,
-                draw_poses(photo, poses, model.info.skeleton, model.info.predict.threshold),
-            )
-            writer.write(str(path), poses)
-            page.photo(path.name, overlay, poses)
-            if done % 1000 == 0:
-                console.print(f"{done} photographs", highlight=False)
-    if not done:
-        raise UserError(f"none of {bad} photographs could be read; the reasons stand above")
-    seconds = time.monotonic() - started
-    skipped = f", {bad} skipped" if bad else ""
-    console.print(
-        f"{done} photographs{skipped} in {seconds:.1f} s with {model.info.name}\n"
-        f"  page      {request.out / PAGE}\n"
-        f"  overlays  {request.out / OVERLAYS}\n"
-        f"  poses     {request.out / POSES} (COCO results, px of the photographs)",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    skeleton, threshold = model.info.skeleton, model.info.predict.threshold
+    return Page(request.out / PAGE, "Poses", skeleton, threshold, made)
 
 
 class _Names:
-    """File names for overlays: the photograph's, numbered where two folders hold the same."""
+    """File names for overlays: the photograph's, numbered where another has taken it."""
 
     def __init__(self) -> None:
-        self.used: dict[str, int] = {}
+        self.used: set[str] = set()
 
     def unused(self, path: Path) -> str:
-        number = self.used.get(path.stem, 0)
-        self.used[path.stem] = number + 1
-        return f"{path.stem}.jpg" if not number else f"{path.stem}-{number + 1}.jpg"
+        name, number = path.stem, 1
+        while name in self.used:
+            number += 1
+            name = f"{path.stem}-{number}"
+        self.used.add(name)
+        return f"{name}.jpg"

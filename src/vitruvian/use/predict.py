@@ -47,8 +47,8 @@ class Model:
 
         Args:
             photo: RGB (H, W, 3) or grey (H, W) uint8, or the name of a file.
-            boxes: (N, 4) x, y, width, height in px as in COCO, one for each person; without, the
-                whole photograph is one person's.
+            boxes: (N, 4) x, y, width, height in px as in COCO, one closely around each person (the
+                model's margin is added); without, the whole photograph is one person's.
             passes: 2 looks once more, around the joints found in the whole photograph; None is what
                 the model says. Boxes that are given are looked at once.
             flip: average with the answer for the mirrored crop.
@@ -210,12 +210,12 @@ def _poses(
     ]
     owner = np.repeat(np.arange(len(photos)), [len(of) for of in asked])
     box = np.concatenate([np.zeros((0, 4), np.float32), *asked])
-    xy, score = _look(model, [photos[i] for i in owner], box, flip, batch, each)
+    whole = np.array([of is None for of in boxes], bool)[owner]
+    margin = model.info.preprocessing.margin
+    seen = np.where(whole[:, None], box, geometry.grow(box, margin))
+    xy, score = _look(model, [photos[i] for i in owner], seen, flip, batch, each)
     if passes == 2:
-        closer = boxes_of_poses(
-            xy, score, box, model.info.predict.threshold, model.info.preprocessing.margin
-        )
-        whole = np.array([of is None for of in boxes], bool)[owner]
+        closer = boxes_of_poses(xy, score, box, model.info.predict.threshold, margin)
         again = whole & (closer != box).any(1)
         box[again] = closer[again]
         photos_again = [photos[i] for i in owner[again]]

@@ -80,7 +80,7 @@ def compact() -> Recipe:
         fits=(
             Fit(
                 stage="heatmaps",
-                epochs=80,
+                epochs=60,
                 batch=64,
                 optim=Optim(name="adamw", lr=3e-3, weight_decay=0.02, decay_norms=False),
                 schedule=Schedule(law="cosine", warmup=0.02, floor=0.01),

@@ -362,6 +362,12 @@ def test_onnx_equals_net(case: Case, flip: bool) -> None:
         assert np.abs(score - answer.score.numpy()).max() < 1e-4
 
 
+def test_generators_differ_by_every_seed() -> None:
+    seeds = [(0,), (0, 0), (0, 0, 0), (1,), (1, 0), (0, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1)]
+    assert len({generator(*some).initial_seed() for some in seeds}) == len(seeds)
+    assert generator(3, 4).initial_seed() == generator(3, 4).initial_seed()
+
+
 def test_draws_belong_to_the_sample() -> None:
     batch = _batch(tiny.FIGURE, (64, 48))
     whole = normal_per_sample(batch, (4, 2), generator(1, 2))

@@ -37,6 +37,7 @@ from vitruvian.skeleton import Skeleton, skeleton_from_dict
 from vitruvian.types import UserError
 
 FORMAT = 1
+MOST_PASSES = 3
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 GRAPH, FLIP_GRAPH = "model.onnx", "model.flip.onnx"
 BUNDLED = Path(__file__).parent / "bundled"
@@ -68,8 +69,11 @@ class Preprocessing(_Part):
 class Predict(_Part):
     """What `predict` does when it is not told."""
 
-    passes: int = Field(default=2, ge=1, le=2)
-    threshold: float = Field(default=0.3, ge=0, le=1)
+    passes: int = Field(default=2, ge=1, le=MOST_PASSES)
+    threshold: float = Field(default=0.3, ge=0, le=1)  # of a score, below which a joint is not sure
+    box_threshold: float = Field(
+        default=0.15, ge=0, le=1
+    )  # of the joints that a next box is made of
 
 
 class DataUsed(_Part):

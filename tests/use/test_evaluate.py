@@ -86,6 +86,9 @@ def test_the_second_look_uses_what_the_first_found(people):
     result = evaluate(run, people, CROP, look="found")
     assert boxes == [30, 30]
     assert result.protocol.name == "figures-pck-image-found"
+    third = evaluate(run, people, CROP, look="found", passes=3)
+    assert boxes == [30] * 5
+    assert third.protocol.box == "whole image, then 2 times the joints found x1.25, square"
 
 
 def test_quick_score_is_the_total_of_evaluate(people):

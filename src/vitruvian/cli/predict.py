@@ -22,7 +22,7 @@ def predict(
         Path | None, typer.Option(help="COCO-style JSON, or CSV of file,x,y,width,height.")
     ] = None,
     passes: Annotated[
-        int | None, typer.Option(min=1, max=2, help="2: look again around the first pose.")
+        int | None, typer.Option(min=1, max=3, help="2 or 3: look again around the pose found.")
     ] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Flip test: twice the work.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",

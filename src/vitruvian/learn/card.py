@@ -57,8 +57,17 @@ def _what(info: ModelInfo) -> str:
         "scores; normalisation and decoding are inside. `model.flip.onnx` is the same with the flip "
         "test; its weights are those of `model.safetensors` beside it. A crop is a square box of "
         f"{info.preprocessing.margin:g} times the person's longer extent. `predict` looks in the whole "
-        f"image{', then once more around what it found' if info.predict.passes == 2 else ''}."
+        f"image{_again(info.predict.passes)}."
     )
+
+
+def _again(passes: int) -> str:
+    times = {
+        1: "",
+        2: ", then once more around what it found",
+        3: ", then twice around what it found",
+    }
+    return times[passes]
 
 
 def _training(

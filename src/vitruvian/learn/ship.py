@@ -27,8 +27,8 @@ from vitruvian.measure.protocols import Result
 from vitruvian.models import (
     FLIP_GRAPH,
     GRAPH,
+    MOST_PASSES,
     ModelInfo,
-    Predict,
     read_model,
     weights_bytes,
     write_model,
@@ -74,12 +74,12 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
         figures_ = parity(reference, model.runner, _real_crops(people, info))
         check_parity(figures_, out)
         console.print(f"graph against net: {figures_}", highlight=False, soft_wrap=True)
-        passes = _better_passes(model, people, workers)
+        passes = _best_passes(model, people, workers)
         kind = "real" if people.name != "figures" else "rendered"
         info = trial.model_copy(
             update={
                 "parity": {**figures_, "crops": f"{kind} crops of {people.name}"},
-                "predict": Predict(passes=passes, threshold=info.predict.threshold),
+                "predict": info.predict.model_copy(update={"passes": passes}),
             }
         )
         model = Model(info, model.runner, model.folder)
@@ -135,23 +135,24 @@ def _real_crops(people: People, info: ModelInfo) -> np.ndarray:
     return np.concatenate([batch.image for batch in islice(crops, PARITY_CROPS // 32)])
 
 
-def _better_passes(model: Model, people: People, workers: int) -> int:
-    """One pass over the whole image or two: what scores better on `tune`."""
+def _best_passes(model: Model, people: People, workers: int) -> int:
+    """How often to look, the whole image first: what scores best on `tune`."""
     if "tune" not in people.subsets or people.skeleton.reference is None or not people.whole:
         return model.info.predict.passes
     tune = people.subset("tune")
-    one, two = (
-        evaluate(
+
+    def total(passes: int) -> float:
+        return evaluate(
             model.runner,
             tune,
             model.info.crop,
-            look=look,
-            threshold=model.info.predict.threshold,
+            look="found",
+            passes=passes,
+            threshold=model.info.predict.box_threshold,
             workers=workers,
         ).total.value
-        for look in ("image", "found")
-    )
-    return 2 if two >= one else 1
+
+    return max(range(1, MOST_PASSES + 1), key=total)
 
 
 def _scores(

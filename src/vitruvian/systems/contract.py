@@ -123,8 +123,9 @@ def predict(system: System, net: Any, image: Tensor, ask: Ask = Ask()) -> Answer
 
 
 def generator(*seeds: int) -> Generator:
-    """A generator that depends on all the seeds and their order."""
-    return Generator().manual_seed(int(np.random.SeedSequence(seeds).generate_state(1)[0]))
+    """A generator that depends on all the seeds, their order and their number."""
+    sequence = np.random.SeedSequence((len(seeds), *seeds))  # which takes zeros at the end for none
+    return Generator().manual_seed(int(sequence.generate_state(1)[0]))
 
 
 def normal_per_sample(batch: Batch, shape: Iterable[int], rng: Generator) -> Tensor:

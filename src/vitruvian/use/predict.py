@@ -16,7 +16,7 @@ import numpy as np
 
 from vitruvian import geometry
 from vitruvian.data.photos import cut, photo_size, read_photo, reduction_for
-from vitruvian.models import ModelInfo, find_model, read_model
+from vitruvian.models import MOST_PASSES, ModelInfo, find_model, read_model
 from vitruvian.types import Poses, Runner, UserError
 from vitruvian.use.boxes import boxes_of_poses
 from vitruvian.use.runners import open_runner
@@ -49,7 +49,7 @@ class Model:
             photo: RGB (H, W, 3) or grey (H, W) uint8, or the name of a file.
             boxes: (N, 4) x, y, width, height in px as in COCO, one closely around each person (the
                 model's margin is added); without, the whole photograph is one person's.
-            passes: 2 looks once more, around the joints found in the whole photograph; None is what
+            passes: 2 or 3 look again, around the joints found in the whole photograph; None is what
                 the model says. Boxes that are given are looked at once.
             flip: average with the answer for the mirrored crop.
 
@@ -155,8 +155,8 @@ def _checked_photo(photo: np.ndarray) -> np.ndarray:
 
 def _checked_passes(model: Model, passes: int | None) -> int:
     passes = model.info.predict.passes if passes is None else passes
-    if passes not in (1, 2):
-        raise UserError(f"passes is {passes!r}: give 1 or 2")
+    if passes not in range(1, MOST_PASSES + 1):
+        raise UserError(f"passes is {passes!r}: give 1 to {MOST_PASSES}")
     return passes
 
 
@@ -188,7 +188,7 @@ def _factor(
     box = geometry.whole_image(*size)[None] if boxes is None else boxes
     to_image = geometry.crop_to_image(geometry.fit_aspect(box, *crop), *crop)
     factor = min((reduction_for(matrix) for matrix in to_image), default=8)
-    return max(1, factor // 2) if boxes is None and passes == 2 else factor
+    return max(1, factor // 2) if boxes is None and passes > 1 else factor
 
 
 def _poses(
@@ -214,8 +214,8 @@ def _poses(
     margin = model.info.preprocessing.margin
     seen = np.where(whole[:, None], box, geometry.grow(box, margin))
     xy, score = _look(model, [photos[i] for i in owner], seen, flip, batch, each)
-    if passes == 2:
-        closer = boxes_of_poses(xy, score, box, model.info.predict.threshold, margin)
+    for _ in range(passes - 1):
+        closer = boxes_of_poses(xy, score, box, model.info.predict.box_threshold, margin)
         again = whole & (closer != box).any(1)
         box[again] = closer[again]
         photos_again = [photos[i] for i in owner[again]]

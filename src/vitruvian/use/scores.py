@@ -44,7 +44,7 @@ def score_people(
     looks: list[Look] = ["labelled"]
     if chosen.whole:
         looks.append("image")
-    if chosen.whole and model.info.predict.passes == 2:
+    if chosen.whole and model.info.predict.passes > 1:
         looks.append("found")
     return [
         evaluate(
@@ -54,7 +54,8 @@ def score_people(
             look=look,
             trained_on=trained_on,
             flip=flip,
-            threshold=model.info.predict.threshold,
+            passes=model.info.predict.passes,
+            threshold=model.info.predict.box_threshold,
             workers=workers,
         )
         for look in looks

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from vitruvian import geometry
-from vitruvian.data.augment import Augment, change_colour, draw_matrix, paste_occluders
+from vitruvian.data.augment import Augment, change_colour, draw_matrices, paste_occluders
 from vitruvian.types import State
 
 H, W = 48, 36
@@ -14,12 +14,9 @@ CENTRE = BOX[:2] + BOX[2:] / 2
 
 
 def draws(augment, count=400, box=BOX, extent=25.0, size=(H, W)):
-    return np.stack(
-        [
-            draw_matrix(augment, np.random.default_rng([7, i]), box, extent, *size)
-            for i in range(count)
-        ]
-    )
+    generators = [np.random.default_rng([7, i]) for i in range(count)]
+    boxes, lengths = np.tile(box, (count, 1)), np.full(count, extent)
+    return draw_matrices(augment, generators, boxes, lengths, *size)
 
 
 def parts_of(matrices, size=(H, W)):

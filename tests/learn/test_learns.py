@@ -25,6 +25,8 @@ from vitruvian.use.evaluate import evaluate, spread
 
 pytestmark = pytest.mark.learn
 CPU = torch.device("cpu")
+# Measured: 0.648, lowest joint 0.409. Without left and right changing names in mirrored crops: 0.488.
+FLOOR, LOWEST_JOINT = 0.57, 0.3
 
 
 def test_resnet_fcn_learns_figures(tmp_path: Path) -> None:
@@ -84,9 +86,6 @@ def test_resnet_fcn_learns_figures(tmp_path: Path) -> None:
     assert pck > mean_pose + 0.3
     assert plain.total.value > FLOOR - 0.05
     assert min(joint.value for joint in result.joints.values()) > LOWEST_JOINT
-
-
-FLOOR, LOWEST_JOINT = 0.5, 0.2
 
 
 def test_every_refinement_of_a_cascade_helps(tmp_path: Path) -> None:

@@ -50,38 +50,45 @@ class Augment(BaseModel):
     occluders: int = Field(default=0, ge=0, description="shapes pasted on a crop, at most")
 
 
-def draw_matrix(
+def draw_matrices(
     augment: Augment,
-    rng: np.random.Generator,
+    draws: list[np.random.Generator],
     box: np.ndarray,
-    extent: float,
+    extent: np.ndarray,
     height: int,
     width: int,
 ) -> np.ndarray:
-    """`to_image` (2, 3) of one augmented crop.
+    """`to_image` (B, 2, 3) of augmented crops.
 
     Args:
-        box: (4,) image px, the person's box.
-        extent: px, the longer side of the located joints; what `fill` is a share of.
-        height, width: of the crop, px.
+        draws: one generator for each crop.
+        box: (B, 4) image px, the persons' boxes.
+        extent: (B,) px, the longer side of the located joints; what `fill` is a share of. Where it is 0
+            or unknown, the box is kept.
+        height, width: of the crops, px.
     """
-    draws = rng.random(8)
-    normal = rng.standard_normal(2)
+    uniform = np.stack([rng.random(8) for rng in draws])  # (B, 8)
+    normal = np.stack([rng.standard_normal(2) for rng in draws])  # (B, 2)
     box = geometry.fit_aspect(box, height, width).astype(np.float64)
-    factor = augment.scale[0] + draws[0] * (augment.scale[1] - augment.scale[0])
-    factor *= 2 ** (augment.scale_sigma * np.clip(normal[0], -2, 2))
-    if augment.fill is not None and extent > 0:
-        fill = augment.fill[0] + draws[1] * (augment.fill[1] - augment.fill[0])
-        factor *= extent / (fill * box[2:].min())
-    shift = (2 * draws[2:4] - 1) * augment.translation * box[2:] * factor
-    centre, size = box[:2] + box[2:] / 2 + shift, box[2:] * factor
-    angle = 0.0
-    if draws[4] < augment.rotation_chance:
-        clip = augment.rotation_clip
-        unit = np.clip(normal[1], -clip, clip)
-        angle = augment.rotation * (unit if augment.rotation_law == "normal" else 2 * draws[5] - 1)
-    turned = np.concatenate([centre - size / 2, size])
-    return geometry.crop_to_image(turned, height, width, angle, bool(draws[6] < augment.flip))
+
+    def between(limits: tuple[float, float], column: int) -> np.ndarray:
+        return limits[0] + uniform[:, column] * (limits[1] - limits[0])
+
+    factor = between(augment.scale, 0)
+    factor = factor * 2 ** (augment.scale_sigma * np.clip(normal[:, 0], -2, 2))
+    if augment.fill is not None:
+        share = between(augment.fill, 1) * box[:, 2:].min(-1)
+        factor = factor * np.where(extent > 0, extent / share, 1)
+    size = box[:, 2:] * factor[:, None]
+    shift = (2 * uniform[:, 2:4] - 1) * augment.translation * size
+    centre = box[:, :2] + box[:, 2:] / 2 + shift
+    unit = 2 * uniform[:, 5] - 1
+    if augment.rotation_law == "normal":
+        unit = np.clip(normal[:, 1], -augment.rotation_clip, augment.rotation_clip)
+    turned = uniform[:, 4] < augment.rotation_chance
+    degrees = np.where(turned, augment.rotation * unit, 0)
+    seen = np.concatenate([centre - size / 2, size], -1)
+    return geometry.crop_to_image(seen, height, width, degrees, uniform[:, 6] < augment.flip)
 
 
 def change_colour(augment: Augment, rng: np.random.Generator, crop: np.ndarray) -> np.ndarray:

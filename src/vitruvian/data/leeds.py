@@ -11,6 +11,7 @@ Johnson & Everingham, BMVC 2010 and CVPR 2011. Joints are person-centric. The qu
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -99,8 +100,8 @@ def _people(
     joints = np.where(located[..., None], xy, 0).astype(np.float32)
     folder = root / "images"
 
-    def path(row: int) -> Path:
-        return folder / pattern.format(row + 1)
+    def path(row: int) -> str:
+        return f"{folder}{os.sep}{pattern.format(row + 1)}"
 
     return People(
         name=name,
@@ -110,9 +111,9 @@ def _people(
         box=geometry.box_of_joints(joints, located),
         key=np.arange(len(joints)),
         photo=lambda row, factor: read_photo(path(row), factor, oriented=False),
-        label=lambda row: path(row).name,
+        label=lambda row: pattern.format(row + 1),
         size=lambda row: photo_size(path(row)),
         subsets=subsets,
         provenance=provenance,
-        encoded=lambda row: path(row).read_bytes(),
+        encoded=lambda row: Path(path(row)).read_bytes(),
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vitruvian import geometry
-from vitruvian.data.augment import Augment, change_colour, draw_matrix, paste_occluders
+from vitruvian.data.augment import Augment, change_colour, draw_matrices, paste_occluders
 from vitruvian.data.people import People
 from vitruvian.data.photos import cut, reduction_for
 from vitruvian.types import Crops, State, UserError
@@ -71,10 +71,9 @@ def make_crops(
             state[i], joints[i] = State.UNDEFINED, 0
             continue
         matrix = geometry.after_reduction(matrices[i], factor) if factor > 1 else matrices[i]
-        crop = cut(photo, matrix, height, width)
+        crop = cut(photo, matrix, height, width, out=image[i])
         if finish is not None:
-            crop, state[i] = finish(i, crop, joints[i], state[i])
-        image[i] = crop
+            image[i], state[i] = finish(i, crop, joints[i], state[i])
     return Crops(image, joints, state, matrices.astype(np.float32), people.key[rows])
 
 
@@ -135,12 +134,7 @@ def training_crops(
             np.random.default_rng([seed, int(e), int(k)])
             for e, k in zip(epochs, people.key[rows], strict=True)
         ]
-        matrices = np.stack(
-            [
-                draw_matrix(augment, rng, people.box[row], extent[row], height, width)
-                for rng, row in zip(draws, rows, strict=True)
-            ]
-        )
+        matrices = draw_matrices(augment, draws, people.box[rows], extent[rows], height, width)
 
         def finish(
             i: int, crop: np.ndarray, joints: np.ndarray, state: np.ndarray

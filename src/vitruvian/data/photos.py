@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,8 @@ def read_photo(path: Path | str, factor: int = 1, oriented: bool = True) -> tupl
         UserError: there is no such file, or it cannot be read or decoded.
     """
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            data = file.read()
     except OSError as error:
         raise _no_file(path, error) from None
     return decode_photo(data, str(path), factor, oriented)
@@ -131,12 +133,19 @@ def reduction_for(to_image: np.ndarray) -> int:
     return next(factor for factor in (8, 4, 2, 1) if factor <= shrink or factor == 1)
 
 
-def cut(photo: np.ndarray, to_image: np.ndarray, height: int, width: int) -> np.ndarray:
+def cut(
+    photo: np.ndarray,
+    to_image: np.ndarray,
+    height: int,
+    width: int,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """The crop (height, width, 3) uint8 of a photograph; black where it leaves the photograph.
 
     Args:
         photo: uint8 (H, W, 3).
         to_image: (2, 3), xy_crop -> xy_image of `photo`; a flip and a rotation are part of it.
+        out: where to write the crop, contiguous.
 
     A photograph more than twice too large is averaged down by a whole factor before the one warp.
     """
@@ -146,7 +155,9 @@ def cut(photo: np.ndarray, to_image: np.ndarray, height: int, width: int) -> np.
     if factor > 1 or max(photo.shape[:2]) > _WARP_LIMIT:
         left, top, right, bottom = _seen(photo, to_image, height, width, factor)
         if left >= right or top >= bottom:
-            return np.zeros((height, width, 3), np.uint8)
+            empty = np.empty((height, width, 3), np.uint8) if out is None else out
+            empty[:] = 0
+            return empty
         photo = photo[top:bottom, left:right]
         longest = max(photo.shape[:2])
         factor = max(min(factor, longest), -(-longest // _WARP_LIMIT))
@@ -155,12 +166,13 @@ def cut(photo: np.ndarray, to_image: np.ndarray, height: int, width: int) -> np.
         photo = _reduce(photo, factor)
         to_image = geometry.after_reduction(to_image, factor)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(photo, to_image, (width, height), flags=flags)
+    return cv2.warpAffine(photo, to_image, (width, height), dst=out, flags=flags)
 
 
 def _shrink(to_image: np.ndarray) -> float:
     """Pixels of the photograph in a pixel of the crop, along the axis where they are fewest."""
-    return float(np.linalg.norm(np.asarray(to_image)[:, :2], axis=0).min())
+    (a, b, _), (c, d, _) = to_image.tolist()
+    return min(math.hypot(a, c), math.hypot(b, d))
 
 
 def _seen(

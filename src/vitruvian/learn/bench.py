@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import cv2
 import numpy as np
 import torch
 
-from vitruvian import codecs, geometry
+from vitruvian import codecs
 from vitruvian.data import open_data
 from vitruvian.data.augment import Augment
 from vitruvian.data.loader import Skipped, training_crops
@@ -22,7 +22,7 @@ from vitruvian.learn.recipes import find_recipe
 from vitruvian.learn.runner import new_net, system_and_config
 from vitruvian.learn.train import Step, set_trained
 from vitruvian.systems.contract import Batch, generator
-from vitruvian.types import UserError
+from vitruvian.types import Crops, UserError
 
 BATCH, ROUNDS = 32, 5
 _AUGMENT = Augment(rotation=30, scale=(0.75, 1.25), flip=0.5)  # the published systems' kind
@@ -55,28 +55,36 @@ def bench_data(people: People, size: int, count: int) -> str:
     count = len(people) // BATCH * BATCH
     chosen, files = people, people.encoded
     assert files is not None
-    boxes = geometry.fit_aspect(people.box, size, size)
-    matrices = geometry.crop_to_image(boxes, size, size)
-    one = cv2.getNumThreads()
+    threads_before = cv2.getNumThreads()
     cv2.setNumThreads(0)
 
+    def training() -> Iterator[Crops]:
+        crops = training_crops(chosen, _AUGMENT, size, size, BATCH, 0, Skipped(), workers=0)
+        return islice(crops, count // BATCH)
+
+    # the loader's own rows and matrices: a turned warp costs more than an upright one
+    order = {key: row for row, key in enumerate(people.key.tolist())}
+    warped = [
+        (order[key], matrix.astype(np.float64))
+        for crops in training()
+        for key, matrix in zip(crops.key.tolist(), crops.to_image, strict=True)
+    ]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+
     def bare() -> None:
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        for row in range(count):
+        for row, matrix in warped:
             photo = cv2.imdecode(np.frombuffer(files(row), np.uint8), cv2.IMREAD_COLOR)
             assert photo is not None
-            cv2.warpAffine(photo, matrices[row], (size, size), flags=flags)
+            cv2.warpAffine(photo, matrix, (size, size), flags=flags)
 
-    photos = [chosen.photo(row, 1)[0] for row in range(min(64, count))]
+    photos = [(chosen.photo(row, 1)[0], matrix) for row, matrix in warped[:64]]
 
     def warps() -> None:
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        for photo, matrix in zip(photos, matrices, strict=False):
+        for photo, matrix in photos:
             cv2.warpAffine(photo, matrix, (size, size), flags=flags)
 
     def loader() -> None:
-        crops = training_crops(chosen, _AUGMENT, size, size, BATCH, 0, Skipped(), workers=0)
-        for _ in islice(crops, count // BATCH):
+        for _ in training():
             pass
 
     J = len(people.skeleton)
@@ -90,7 +98,7 @@ def bench_data(people: People, size: int, count: int) -> str:
     try:
         bare_s, loader_s, warp_s, target_s = medians(ROUNDS, bare, loader, warps, targets)
     finally:
-        cv2.setNumThreads(one)
+        cv2.setNumThreads(threads_before)
         torch.set_num_threads(threads)
     return (
         f"{count} persons of {people.name}, {size}x{size} px, one thread, median of {ROUNDS} rounds\n"

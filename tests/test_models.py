@@ -93,7 +93,12 @@ def test_config_is_plain_json(tmp_path: Path) -> None:
     assert values["preprocessing"] == {
         "crop": [256, 192], "margin": 1.25, "input": "uint8 RGB (B, H, W, 3)",
     }  # fmt: skip
-    assert values["predict"] == {"passes": 2, "threshold": 0.3, "box_threshold": 0.15}
+    assert values["predict"] == {
+        "passes": 2,
+        "threshold": 0.3,
+        "upto": None,
+        "box_threshold": 0.15,
+    }
     assert values["parity"] is None
     assert values["files"][WEIGHTS]["bytes"] == (tmp_path / "m" / WEIGHTS).stat().st_size
 

@@ -37,23 +37,31 @@ TOLERANCE = 0.1  # px of the crop, 99th percentile of the joints
 
 
 class _Graph(nn.Module):
-    def __init__(self, system: System, net: nn.Module, flip: bool) -> None:
+    def __init__(self, system: System, net: nn.Module, ask: Ask) -> None:
         super().__init__()
-        self.system, self.net, self.flip = system, net, flip
+        self.system, self.net, self.ask = system, net, ask
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        answer = predict(self.system, self.net, image.permute(0, 3, 1, 2), Ask(flip=self.flip))
+        answer = predict(self.system, self.net, image.permute(0, 3, 1, 2), self.ask)
         return answer.xy, answer.score
 
 
-def to_onnx(system: System, net: nn.Module, *, flip: bool = False, half: bool = False) -> bytes:
+def to_onnx(
+    system: System,
+    net: nn.Module,
+    *,
+    flip: bool = False,
+    upto: str | None = None,
+    half: bool = False,
+) -> bytes:
     """One graph, whole by itself.
 
     Args:
         flip: the answer with the flip test.
+        upto: the last stage that takes part; None: all.
         half: store what `halved` would; it is computed with as float32.
     """
-    model = _traced(system, net.eval().cpu(), flip)
+    model = _traced(system, net.eval().cpu(), Ask(flip=flip, upto=upto))
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "B"
     for node in model.graph.node:
@@ -129,12 +137,12 @@ def _digest(values: np.ndarray) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _traced(system: System, net: Any, flip: bool) -> onnx.ModelProto:
+def _traced(system: System, net: Any, ask: Ask) -> onnx.ModelProto:
     H, W = net.config.crop
     image = torch.zeros(2, H, W, 3, dtype=torch.uint8)
     with _silence():
         program = torch.onnx.export(
-            _Graph(system, net, flip).eval(),
+            _Graph(system, net, ask).eval(),
             (image,),
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("B")},),

@@ -71,6 +71,9 @@ class Predict(_Part):
 
     passes: int = Field(default=2, ge=1, le=MOST_PASSES)
     threshold: float = Field(default=0.3, ge=0, le=1)  # of a score, below which a joint is not sure
+    upto: str | None = (
+        None  # the last stage that takes part, where a training was stopped before its end
+    )
     box_threshold: float = Field(
         default=0.15, ge=0, le=1
     )  # of the joints that a next box is made of

@@ -30,7 +30,7 @@ from vitruvian.learn.runner import net_runner, new_net, system_and_config
 from vitruvian.learn.size import size_of
 from vitruvian.learn.start import init_backbone, take_from
 from vitruvian.learn.train import STATE, Session, train
-from vitruvian.models import DataUsed, ModelInfo, Preprocessing, write_model
+from vitruvian.models import DataUsed, ModelInfo, Predict, Preprocessing, write_model
 from vitruvian.recipe import Recipe, override, recipe_from_dict
 from vitruvian.skeleton import Skeleton, find_skeleton, skeleton_from_dict
 from vitruvian.systems.contract import System
@@ -82,6 +82,8 @@ def run(options: Options) -> bool:
             _claim_folder(options, recipe, people)
         if said:
             report.say(said)
+        if where.processes > 1 and where.device.type == "cuda":
+            net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
         session = _session(options, recipe, people, system, net.to(where.device), where, report)
         report.say(_opening(recipe, people, session))
         try:
@@ -89,7 +91,8 @@ def run(options: Options) -> bool:
         finally:
             report.close()
         if where.first:
-            write_run_model(options.out, recipe, people, system, net)
+            upto = None if finished else _last_finished(recipe, session.progress.fit)
+            write_run_model(options.out, recipe, people, system, net, upto)
             report.say(_closing(options, session, finished))
     return finished
 
@@ -128,12 +131,15 @@ def _session(
     )
     if tune is not None and len(tune) and people.skeleton.reference:
 
+        def stage_now() -> str:
+            return recipe.fits[session.progress.fit].stage
+
         def look(net: nn.Module) -> float:
-            runner = net_runner(system, net, where.device)
+            runner = net_runner(system, net, where.device, stage_now())
             return quick_score(runner, tune, recipe.crop, options.workers)
 
         def measure_spread(net: nn.Module) -> float:
-            runner = net_runner(system, net, where.device)
+            runner = net_runner(system, net, where.device, stage_now())
             return spread(runner, tune, recipe.crop, options.workers)
 
         session.evaluate, session.spread = look, measure_spread
@@ -215,11 +221,22 @@ def _first_difference(old: Any, new: Any, place: str = "") -> str:
     return _first_difference(a, b, f"{place}.{key}".lstrip("."))
 
 
+def _last_finished(recipe: Recipe, fit: int) -> str:
+    """The stage that a run stopped in `fit` answers with: the last one finished, else the one begun."""
+    return recipe.fits[max(fit - 1, 0)].stage
+
+
 def write_run_model(
-    folder: Path, recipe: Recipe, people: People, system: System, net: nn.Module
+    folder: Path,
+    recipe: Recipe,
+    people: People,
+    system: System,
+    net: nn.Module,
+    upto: str | None,
 ) -> ModelInfo:
     """`model/` in the run's folder, in single precision, without a graph."""
     info = describe(recipe, system, net, people.skeleton, people)
+    info = info.model_copy(update={"predict": Predict(upto=upto)})
     tensors = {name: value.detach().cpu().numpy() for name, value in net.state_dict().items()}
     card = f"# {recipe.name}\n\nThe model of a run; `vitruvian export` makes one to hand on.\n"
     return write_model(folder / MODEL, info, tensors, None, card)

@@ -49,12 +49,14 @@ def new_net(system: System, config: Any, skeleton: Skeleton, seed: int) -> nn.Mo
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def net_runner(system: System, net: nn.Module, device: torch.device) -> Runner:
-    """The net's own `predict` as a runner."""
+def net_runner(
+    system: System, net: nn.Module, device: torch.device, upto: str | None = None
+) -> Runner:
+    """The net's own `predict` as a runner, with the stages up to `upto`."""
 
     def run(image: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray]:
         crops = torch.from_numpy(image).to(device).permute(0, 3, 1, 2)
-        answer = predict(system, net, crops, Ask(flip=flip))
+        answer = predict(system, net, crops, Ask(flip=flip, upto=upto))
         return answer.xy.float().cpu().numpy(), answer.score.float().cpu().numpy()
 
     return run
@@ -83,4 +85,4 @@ def torch_runner(folder: Path, info: ModelInfo, device: str = "auto") -> Runner:
     """A model folder run by PyTorch."""
     system, net = load_net(folder, info)
     chosen = choose_device(device)
-    return net_runner(system, net.to(chosen), chosen)
+    return net_runner(system, net.to(chosen), chosen, info.predict.upto)

@@ -66,8 +66,8 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
     weights = {k: np.ascontiguousarray(v.cpu().numpy()) for k, v in net.state_dict().items()}
     if half:
         weights = {name: halved(value) for name, value in weights.items()}
-    graphs = _graphs(system, net, weights, half)
-    reference = net_runner(system, net, torch.device("cpu"))
+    graphs = _graphs(system, net, weights, half, info.predict.upto)
+    reference = net_runner(system, net, torch.device("cpu"), info.predict.upto)
     with tempfile.TemporaryDirectory() as beside:
         trial = write_model(Path(beside) / "model", info, weights, graphs, "")
         model = load(str(Path(beside) / "model"))
@@ -105,11 +105,15 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
 
 
 def _graphs(
-    system: System, net: nn.Module, weights: dict[str, np.ndarray], half: bool
+    system: System,
+    net: nn.Module,
+    weights: dict[str, np.ndarray],
+    half: bool,
+    upto: str | None,
 ) -> dict[str, bytes]:
-    flipped = to_onnx(system, net, flip=True, half=half)
+    flipped = to_onnx(system, net, flip=True, upto=upto, half=half)
     return {
-        GRAPH: to_onnx(system, net, half=half),
+        GRAPH: to_onnx(system, net, upto=upto, half=half),
         FLIP_GRAPH: point_to_weights(flipped, weights_bytes(weights)),
     }
 

@@ -4,7 +4,7 @@ PHOTOS ?=
 CORE := .venv-core
 FULL := .venv
 
-.PHONY: demo test test-learn test-slow lint bench clean
+.PHONY: demo test test-learn test-slow lint clean
 
 demo: $(CORE)/.ready
 	$(CORE)/bin/vitruvian demo $(foreach photo,$(PHOTOS),--photos "$(photo)") --out demo
@@ -24,14 +24,14 @@ lint: $(FULL)/.ready
 	$(FULL)/bin/mypy
 	PYTHONPATH=src $(FULL)/bin/lint-imports
 
-$(CORE)/.ready: pyproject.toml
-	$(PYTHON) -m venv $(CORE)
+$(CORE)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(CORE)
 	$(CORE)/bin/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
 # torch first: the pinned build decides which torchvision fits it
 $(FULL)/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(FULL)
+	$(PYTHON) -m venv --clear $(FULL)
 	$(FULL)/bin/python -m pip install --quiet --constraint constraints.txt torch
 	$(FULL)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
 	touch $@

@@ -14,7 +14,7 @@ SHARED = Path(os.environ.get("VITRUVIAN_SHARED", Path(__file__).resolve().parent
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of published data and predictions; tests that need it skip where it is absent."""
-    if not SHARED.is_dir():
+    if not (SHARED / "data").is_dir():
         pytest.skip("shared data is not beside the project")
     return SHARED
 
@@ -26,7 +26,12 @@ def pytest_runtest_makereport(
     """Where the shared data lies, a test that needs it and skips has not been run: a failure."""
     report = yield
     needs_it = "shared" in getattr(item, "fixturenames", ())
-    if report.skipped and needs_it and SHARED.is_dir() and not hasattr(report, "wasxfail"):
+    if (
+        report.skipped
+        and needs_it
+        and (SHARED / "data").is_dir()
+        and not hasattr(report, "wasxfail")
+    ):
         report.outcome = "failed"
         report.longrepr = f"skipped although {SHARED.name}/ is there: {report.longrepr}"
     return report

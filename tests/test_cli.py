@@ -134,7 +134,7 @@ def test_training_starts_from_another_model(run_folder, vitruvian, tmp_path):
         *SMALL, "--set", "fits.0.steps=1",
     )  # fmt: skip
     assert code == 0
-    assert "tensors taken whole, 0 joint by joint, 0 new" in err
+    assert "210 tensors taken whole, 2 joint by joint, 0 new" in err
 
 
 def test_lspet_from_a_folder_and_from_its_pack(vitruvian, tmp_path):

@@ -133,9 +133,11 @@ def test_matrices_of_any_batch(lead):
 # boxes
 
 
-def test_whole_image_and_box_of_pixels():
+def test_whole_image_and_boxes_of_pixels():
     np.testing.assert_array_equal(geometry.whole_image(20, 30), [-0.5, -0.5, 30, 20])
-    np.testing.assert_array_equal(geometry.box_of_pixels(3, 4, 5, 6), [2.5, 3.5, 5, 6])
+    np.testing.assert_array_equal(
+        geometry.boxes_of_pixels(np.array([3, 4, 5, 6])), [2.5, 3.5, 5, 6]
+    )
 
 
 def test_box_of_joints_by_hand():

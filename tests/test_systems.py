@@ -26,7 +26,8 @@ from vitruvian.learn.devices import Place
 from vitruvian.learn.recipes import RECIPES
 from vitruvian.learn.report import Report
 from vitruvian.learn.runner import load_net, new_net, system_and_config
-from vitruvian.learn.train import Session, set_trained, train
+from vitruvian.learn.session import Session
+from vitruvian.learn.train import set_trained, train
 from vitruvian.models import ModelInfo, Preprocessing, read_model, write_model
 from vitruvian.recipe import Fit, Optim
 from vitruvian.skeleton import LSP, Skeleton, find_skeleton

@@ -21,7 +21,7 @@ from vitruvian.data.people import People
 from vitruvian.learn.devices import Place
 from vitruvian.learn.report import Report
 from vitruvian.learn.runner import new_net
-from vitruvian.learn.train import Session
+from vitruvian.learn.session import Session
 from vitruvian.nn.blocks import Normalise, conv_norm
 from vitruvian.recipe import Fit, Optim, Recipe
 from vitruvian.skeleton import Skeleton

@@ -70,9 +70,9 @@ def whole_image(height: int, width: int) -> np.ndarray:
     return np.array([-0.5, -0.5, width, height], np.float32)
 
 
-def box_of_pixels(x: float, y: float, width: float, height: float) -> np.ndarray:
-    """The box (4,) of `width` x `height` pixels of which (x, y) is the first: as in COCO files."""
-    return np.array([x - 0.5, y - 0.5, width, height], np.float32)
+def boxes_of_pixels(first_and_size: np.ndarray) -> np.ndarray:
+    """Boxes (..., 4) from x, y, width, height where (x, y) is the first pixel: as in COCO files."""
+    return (first_and_size - np.array([0.5, 0.5, 0, 0])).astype(np.float32)
 
 
 def box_of_joints(xy: np.ndarray, located: np.ndarray, margin: float = 1.25) -> np.ndarray:

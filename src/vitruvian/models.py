@@ -150,7 +150,7 @@ def write_model(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _put_back(folder)
-        _check_replaceable(folder)
+        check_replaceable(folder)
         beside = Path(
             tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent)
         )
@@ -281,7 +281,8 @@ def _entry(data: bytes) -> FileEntry:
     return FileEntry(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
-def _check_replaceable(folder: Path) -> None:
+def check_replaceable(folder: Path) -> None:
+    """Raises UserError when a folder holds something else than a model."""
     if not folder.exists():
         return
     if not folder.is_dir():

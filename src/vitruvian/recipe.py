@@ -82,7 +82,7 @@ class Recipe(_Value):
     config: dict[str, Any] = Field(description="sizes: the system's config, every field")
     skeleton: str = "lsp"
     augment: Augment = Augment()
-    fits: tuple[Fit, ...]
+    fits: tuple[Fit, ...] = Field(min_length=1)
     init: str = Field(default="none", description="the backbone's weights: none, timm, or a file")
     precision: Literal["fp32", "bf16"] = "fp32"
     evaluate_every: Positive = Field(default=1.0, description="epochs between scores on `tune`")

@@ -296,7 +296,7 @@ def test_photographs_too_wide_for_one_warp(size: tuple[int, int]) -> None:
     photo = np.zeros((*size, 3), np.uint8)
     far = (width - 30, 0) if width > height else (0, height - 30)
     photo[far[1] : far[1] + 30, far[0] : far[0] + 30] = 255
-    box = geometry.box_of_pixels(far[0] - 20, far[1] - 20, 64, 64)
+    box = geometry.boxes_of_pixels(np.array([far[0] - 20, far[1] - 20, 64, 64]))
     crop = cut(photo, geometry.crop_to_image(box, 64, 64), 64, 64)
     assert np.argwhere(crop[..., 0] > 128).min(0).tolist() == [20, 20]
     whole = geometry.fit_aspect(geometry.whole_image(height, width), 64, 64)

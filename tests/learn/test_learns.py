@@ -16,12 +16,13 @@ from vitruvian.data.synthetic import figures
 from vitruvian.learn.devices import Place
 from vitruvian.learn.report import Report
 from vitruvian.learn.runner import net_runner, new_net
-from vitruvian.learn.train import Session, train
+from vitruvian.learn.session import Session
+from vitruvian.learn.train import train
 from vitruvian.recipe import Fit, Optim, Recipe, Schedule
 from vitruvian.systems.contract import Ask, Batch, predict
 from vitruvian.systems.resnet_fcn import RESNET_FCN, ResNetFCNConfig
 from vitruvian.types import State
-from vitruvian.use.evaluate import evaluate, spread
+from vitruvian.use.evaluate import evaluate, predict_people, spread
 
 pytestmark = pytest.mark.learn
 CPU = torch.device("cpu")
@@ -71,7 +72,7 @@ def test_resnet_fcn_learns_figures(tmp_path: Path) -> None:
         folder=tmp_path,
         where=Place(CPU),
         report=Report(tmp_path, quiet=True),
-        spread=lambda net: spread(runner, tune, recipe.crop, 2),
+        spread=lambda net: spread(predict_people(runner, tune, tune.box, recipe.crop), tune),
         evaluate=lambda net: 0.0,
         workers=2,
     )

@@ -142,7 +142,7 @@ def test_killed_while_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_killed_while_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next command goes on from the state before, to the same end."""
-    monkeypatch.setattr("vitruvian.learn.train.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("vitruvian.learn.watch.SAVE_SECONDS", 0.0)
     fit = Fit(stage="heatmaps", steps=25, batch=4, ema=0.9)
     config = tiny.HeatmapsConfig(channels=8)
 

@@ -20,15 +20,18 @@ import torch
 from torch import Tensor, nn
 
 import tiny
+import vitruvian.learn.session as session_module
 import vitruvian.learn.train as loop
+from vitruvian.learn import watch
 from vitruvian.learn.optim import average
 from vitruvian.learn.runner import net_runner
+from vitruvian.learn.session import Session
 from vitruvian.learn.state import read_state
-from vitruvian.learn.train import Session, train
+from vitruvian.learn.train import train
 from vitruvian.recipe import Fit, Optim, Schedule
 from vitruvian.systems.contract import Ask, Batch, Stage, System, predict
 from vitruvian.types import State, UserError
-from vitruvian.use.evaluate import spread
+from vitruvian.use.evaluate import predict_people, spread
 
 PEOPLE = tiny.blobs(24)
 HEATMAPS = tiny.HeatmapsConfig(channels=8)
@@ -228,7 +231,8 @@ def test_second_interrupt_ends_at_once(tmp_path: Path) -> None:
 def ticking(monkeypatch: pytest.MonkeyPatch, system: System, seconds: float = 1.0) -> System:
     """The system; its steps take that long by the loop's clock, which else stands still."""
     now = [100.0]
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    for module in (loop, watch):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def tick(net: nn.Module, batch: Batch) -> None:
         now[0] += seconds
@@ -239,13 +243,13 @@ def ticking(monkeypatch: pytest.MonkeyPatch, system: System, seconds: float = 1.
 def test_time_is_shared_by_planned_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     system = ticking(monkeypatch, tiny.CASCADE)
     taken = []
-    end = loop.save_state
+    end = session_module.save_state
 
     def record(path: Path, progress: Any, *rest: Any) -> None:
         taken.append((progress.fit, progress.step))
         end(path, progress, *rest)
 
-    monkeypatch.setattr(loop, "save_state", record)
+    monkeypatch.setattr(session_module, "save_state", record)
     fits = fit("initial", 30), fit("refine_1", 60)
     session = cascade(tmp_path, *fits, system=system, max_minutes=30.5 / 60)
     assert not train(session)
@@ -288,7 +292,7 @@ def test_no_time_at_all(tmp_path: Path) -> None:
 def test_loss_that_is_not_finite(
     bad: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(watch, "SAVE_SECONDS", 0.0)
     system, calls = tiny.HEATMAPS, [0]
 
     def stages(config: Any) -> Any:
@@ -370,7 +374,7 @@ def test_a_collapsed_net_is_found(tmp_path: Path) -> None:
 
     def measured(net: nn.Module) -> float:
         runner = net_runner(tiny.CASCADE, net, torch.device("cpu"))
-        return spread(runner, tune, CASCADE.crop, 0)
+        return spread(predict_people(runner, tune, tune.box, CASCADE.crop), tune)
 
     session = cascade(tmp_path / "sees", fit("initial", 40), evaluate_every=2.0)
     session.evaluate, session.spread = lambda net: 0.1, measured

@@ -9,6 +9,7 @@ import pytest
 
 from vitruvian import geometry
 from vitruvian.data.synthetic import figures
+from vitruvian.models import Predict
 from vitruvian.skeleton import LSP
 from vitruvian.types import UserError
 from vitruvian.use.boxes import boxes_of_poses
@@ -86,7 +87,7 @@ def test_the_second_look_uses_what_the_first_found(people):
     result = evaluate(run, people, CROP, look="found")
     assert boxes == [30, 30]
     assert result.protocol.name == "figures-pck-image-found"
-    third = evaluate(run, people, CROP, look="found", passes=3)
+    third = evaluate(run, people, CROP, look="found", predict=Predict(passes=3))
     assert boxes == [30] * 5
     assert third.protocol.box == "whole image, then 2 times the joints found x1.25, square"
 
@@ -96,7 +97,7 @@ def test_quick_score_is_the_total_of_evaluate(people):
         return np.full((len(image), 14, 2), 40, np.float32), np.ones((len(image), 14), np.float32)
 
     total = evaluate(run, people, CROP).total.value
-    assert quick_score(run, people, CROP, workers=0) == total
+    assert quick_score(predict_people(run, people, people.box, CROP), people) == total
 
 
 def test_spread_tells_a_collapsed_net_from_a_good_one(people):
@@ -104,8 +105,11 @@ def test_spread_tells_a_collapsed_net_from_a_good_one(people):
         xy = np.tile(np.linspace(5, 60, 14)[None, :, None], (len(image), 1, 2))
         return xy.astype(np.float32), np.ones((len(image), 14), np.float32)
 
-    assert spread(truth_runner(people, people.box), people, CROP, 0) == pytest.approx(1, abs=1e-4)
-    assert spread(same, people, CROP, 0) < 1e-4
+    def measured(runner):
+        return spread(predict_people(runner, people, people.box, CROP, workers=0), people)
+
+    assert measured(truth_runner(people, people.box)) == pytest.approx(1, abs=1e-4)
+    assert measured(same) < 1e-4
 
 
 def test_predict_people_keeps_order_across_batches(people):
@@ -134,6 +138,6 @@ def test_boxes_of_poses_by_hand():
     xy = np.array([[[10, 20], [30, 20], [20, 60], [500, 500]]] * 2, float)  # (2, 4, 2)
     score = np.array([[0.9, 0.9, 0.9, 0.1], [0.9, 0.9, 0.1, 0.1]])
     old = np.array([[0, 0, 9, 9], [1, 2, 3, 4]], float)
-    box = boxes_of_poses(xy, score, old, threshold=0.3)
+    box = boxes_of_poses(xy, score, old, threshold=0.3, margin=1.25)
     # extents 20 x 40, so a square of 50 about (20, 40); two sure joints are too few
     np.testing.assert_allclose(box, [[-5, 15, 50, 50], [1, 2, 3, 4]])

@@ -34,7 +34,7 @@ def train(
     steps: Annotated[int, typer.Option(min=4)] = 12,
     device: Annotated[str, typer.Option()] = "auto",
 ) -> None:
-    """The loop against bare forward, backward and step on a batch in memory."""
+    """Steps fed by the loader against the same steps on one batch in memory."""
     from vitruvian.learn.bench import bench_train
 
     typer.echo(bench_train(recipe, data, steps, device))

@@ -26,10 +26,12 @@ def evaluate(
 
     from vitruvian.use.scores import score_model, write_json
 
-    results = score_model(model, data, subset, flip=flip, device=device, workers=workers)
+    results, about = score_model(model, data, subset, flip=flip, device=device, workers=workers)
     console = Console()
+    words = "{model} on {data} {subset}: {provenance}".format(**about)
+    console.print(words, highlight=False, soft_wrap=True)
     for result in results:
         console.print(result.table())
     if json_file is not None:
-        write_json(json_file, results)
+        write_json(json_file, results, about)
         console.print(f"written: {json_file}", highlight=False)

@@ -16,8 +16,8 @@ from vitruvian.data.augment import Augment
 from vitruvian.data.loader import Skipped, training_crops
 from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
-from vitruvian.learn.devices import choose_device
-from vitruvian.learn.optim import optimiser
+from vitruvian.learn.devices import bf16_pays, choose_device
+from vitruvian.learn.optim import average, float_state, optimiser
 from vitruvian.learn.recipes import find_recipe
 from vitruvian.learn.runner import new_net, system_and_config
 from vitruvian.learn.train import Step, set_trained
@@ -53,6 +53,8 @@ def bench_data(people: People, size: int, count: int) -> str:
         )
     people = people.rows(np.flatnonzero(np.isfinite(people.box).all(1))[:count])
     count = len(people) // BATCH * BATCH
+    if not count:
+        raise UserError(f"data set {people.name!r} has fewer than {BATCH} persons to measure on")
     chosen, files = people, people.encoded
     assert files is not None
     threads_before = cv2.getNumThreads()
@@ -111,11 +113,12 @@ def bench_data(people: People, size: int, count: int) -> str:
 
 
 def bench_train(recipe_name: str, data: str | None, steps: int, device: str) -> str:
-    """The loader, step and optimiser together against the same step on one batch in memory."""
+    """A training step with the loader, against the same step on one batch in memory."""
     recipe = find_recipe(recipe_name)
     people = open_data(data) if data else figures(600)
     people = people.rows(np.flatnonzero(np.isfinite(people.box).all(1)))
     where = choose_device(device)
+    bf16 = recipe.precision == "bf16" and bf16_pays(where)
     system, config = system_and_config(recipe.system, recipe.config, recipe.name)
     net = new_net(system, config, people.skeleton, 0).to(where)
     fit = recipe.fits[0]
@@ -124,32 +127,41 @@ def bench_train(recipe_name: str, data: str | None, steps: int, device: str) -> 
     optim = optimiser(fit.optim, net)
     step = Step(net, stage.step)
     H, W = recipe.crop
-    crops = training_crops(people, recipe.augment, H, W, fit.batch, 0, Skipped(), workers=2)
-    kept = Batch.of(next(crops)).to(where)
 
-    def once(batch: Batch) -> None:
-        with torch.autocast(where.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+    def loader() -> Iterator[Crops]:
+        return training_crops(people, recipe.augment, H, W, fit.batch, 0, Skipped(), workers=2)
+
+    kept = Batch.of(next(loader())).to(where)
+    shadow = {name: value.clone() for name, value in float_state(net).items()} if fit.ema else {}
+
+    def once(batch: Batch, number: int) -> None:
+        with torch.autocast(where.type, torch.bfloat16, enabled=bf16):
             total = torch.stack(list(step(batch, generator(0)).values())).sum()
         total.backward()
+        if fit.clip:
+            torch.nn.utils.clip_grad_norm_(net.parameters(), fit.clip)
         optim.step()
         optim.zero_grad(set_to_none=True)
+        if fit.ema:
+            average(shadow, net, fit.ema, number)
         if where.type == "cuda":
             torch.cuda.synchronize()
 
     def bare() -> None:
-        for _ in range(steps):
-            once(kept)
+        for number in range(steps):
+            once(kept, number)
 
-    def whole() -> None:
-        for batch in islice(crops, steps):
-            once(Batch.of(batch).to(where))
+    def whole() -> (
+        None
+    ):  # a loader of its own, or what it prepares ahead counts as the other's time
+        for number, batch in enumerate(islice(loader(), steps)):
+            once(Batch.of(batch).to(where), number)
 
     bare_s, whole_s = medians(3, bare, whole)
-    crops.close()
     images = steps * fit.batch
     return (
         f"{recipe.name}, batch {fit.batch}, {where}, {torch.get_num_threads()} threads, "
-        f"{recipe.precision}, median of 3 rounds of {steps} steps\n"
+        f"{'bf16' if bf16 else 'fp32'}, median of 3 rounds of {steps} steps\n"
         f"  bare forward, backward, step  {images / bare_s:8.1f} images/s\n"
         f"  with the loader               {images / whole_s:8.1f} images/s, "
         f"{100 * bare_s / whole_s:.0f} % of the bare speed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import yaml
 
 from vitruvian.measure.protocols import Result
@@ -17,7 +18,6 @@ def card(
     history: list[dict[str, str]],
     about: dict[str, Any],
     scored_on: str,
-    hardware: str,
 ) -> str:
     """The README.md of a model folder.
 
@@ -27,7 +27,6 @@ def card(
         history: rows of the run's log.
         about: the run's `run.json`.
         scored_on: data set and subset of the results.
-        hardware: where it was exported.
     """
     header = {
         "library_name": "vitruvian",
@@ -39,7 +38,7 @@ def card(
         f"---\n{yaml.safe_dump(header, sort_keys=False)}---",
         f"# {info.name}",
         _what(info),
-        _training(info, history, about, hardware),
+        _training(info, history, about),
         _scores(before, after, scored_on),
         _limits(info),
     ]
@@ -70,44 +69,39 @@ def _again(passes: int) -> str:
     return times[passes]
 
 
-def _training(
-    info: ModelInfo, history: list[dict[str, str]], about: dict[str, Any], hardware: str
-) -> str:
-    data = info.data[0] if info.data else None
-    source = "" if data is None or data.name == "figures" else f" --data {data.name}=DIR"
-    start = f" --from {about['from']}" if about.get("from") else ""
+def _training(info: ModelInfo, history: list[dict[str, str]], about: dict[str, Any]) -> str:
     lines = [
         "## Training",
-        f"`vitruvian train {info.name}{source}{start} --out RUN`, then "
-        "`vitruvian export RUN --out MODEL`.",
+        f"`{about.get('command', 'vitruvian train')}`, then `vitruvian export RUN --out MODEL`.",
     ]
-    if data is not None:
+    for data in info.data:
         lines.append(f"Learnt from {data.rows} persons of {data.name} ({data.licence}).")
     if history:
-        last = history[-1]
-        hours = float(last["seconds"]) / 3600
+        hours = float(history[-1]["seconds"]) / 3600
+        last = {row["fit"]: int(row["step"]) for row in history}
         lines.append(
-            f"{int(last['step'])} steps in {hours:.2f} hours of training; exported on {hardware}."
+            f"{sum(last.values())} steps in {hours:.2f} hours on {about.get('hardware', 'unknown')}."
         )
         curve = [(row["step"], row["tune"]) for row in history if row.get("tune")]
         if curve:
-            chosen = [curve[round(i * (len(curve) - 1) / 11)] for i in range(min(12, len(curve)))]
+            places = np.linspace(0, len(curve) - 1, min(12, len(curve))).round().astype(int)
+            chosen = [curve[place] for place in places]
             head = "| step | " + " | ".join(step for step, _ in chosen) + " |"
             rule = "|---" * (len(chosen) + 1) + "|"
-            body = (
-                "| PCK on tune, % | "
-                + " | ".join(f"{100 * float(v):.1f}" for _, v in chosen)
-                + " |"
-            )
+            scores = " | ".join(f"{100 * float(value):.1f}" for _, value in chosen)
+            body = f"| PCK on tune, % | {scores} |"
             lines.append("\n".join([head, rule, body]))
     versions = about.get("versions", {})
     lines.append("Versions: " + ", ".join(f"{k} {v}" for k, v in versions.items()) + ".")
+    if note := about.get("note"):
+        lines.append(note)
     return "\n\n".join(lines)
 
 
 def _scores(before: list[Result], after: list[Result], scored_on: str) -> str:
     if not after:
         return ""
+    name, subset = scored_on.split()
     rows = [
         "| what | protocol | PCK, % | 95 % interval | AUC, % | n |",
         "|---|---|---|---|---|---|",
@@ -133,7 +127,7 @@ def _scores(before: list[Result], after: list[Result], scored_on: str) -> str:
     return "\n\n".join(
         [
             f"## Scores on {scored_on}",
-            "`vitruvian eval MODEL --data NAME=DIR --subset SUBSET`",
+            f"`vitruvian eval MODEL --data {name}=PATH --subset {subset}`",
             "\n".join(rows),
             f"Per joint, {after[0].protocol.name}, %:",
             "\n".join([joints, rule, values]),

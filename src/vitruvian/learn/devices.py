@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,25 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     if not present[name]:
         raise UserError(f"this machine has no {name} that PyTorch can use; take --device cpu")
     return torch.device("cuda", local_rank) if name == "cuda" else torch.device(name)
+
+
+def bf16_pays(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 natively; a CPU that emulates it is many times slower."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type != "cpu":
+        return False
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in checks)
+
+
+def hardware(where: Place) -> str:
+    """What a training runs on, in words."""
+    if where.device.type == "cuda":
+        name = torch.cuda.get_device_name(where.device)
+    else:
+        name = f"{where.device.type}, {torch.get_num_threads()} threads, {platform.machine()}"
+    return f"{where.processes} x {name}" if where.processes > 1 else name
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from vitruvian.types import UserError
+
 COLUMNS = ("fit", "step", "seconds", "rate", "images_per_second", "loss", "parts", "tune")
 
 
@@ -33,8 +35,8 @@ class Report:
             disable=not lively,
         )
         self.task: TaskID | None = None
-        self.name, self.steps, self.best_tune = "", 1, math.nan
-        self.started = self.shown = time.monotonic()
+        self.name, self.steps = "", 1
+        self.shown = time.monotonic()
 
     def begin(self, name: str, step: int, steps: int) -> None:
         """A fit begins, or goes on at `step`."""
@@ -43,6 +45,17 @@ class Report:
             self.bar.remove_task(self.task)
         self.task = self.bar.add_task(name, total=steps, completed=step, words="")
         self.bar.start()
+
+    def rewind(self, fit: int, step: int) -> None:
+        """Forgets rows after a saved state: a run that goes on will write them again."""
+        if self.silent or not self.path.exists():
+            return
+        with self.path.open(newline="") as file:
+            head, *rows = list(csv.reader(file)) or [list(COLUMNS)]
+        kept = [row for row in rows if (int(row[0]), int(row[1])) <= (fit, step)]
+        if len(kept) < len(rows):
+            with self.path.open("w", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows([head, *kept])
 
     def say(self, line: str) -> None:
         """A message that stays."""
@@ -67,12 +80,7 @@ class Report:
             "" if tune is None else f"{tune:.4f}",
         )  # fmt: skip
         if not self.silent:
-            new = not self.path.exists()
-            with self.path.open("a", newline="") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                if new:
-                    writer.writerow(COLUMNS)
-                writer.writerow(row)
+            self._append(row)
         words = f"{parts}  {speed:.0f} images/s  {_minutes(left)} left"
         if tune is not None:
             words += f"  tune {100 * tune:.1f}"
@@ -82,6 +90,19 @@ class Report:
         if self.lines and (tune is not None or now - self.shown > 30 or step == self.steps):
             self.shown = now
             self.say(f"{self.name} {step}/{self.steps}  {words}")
+
+    def _append(self, row: tuple[object, ...]) -> None:
+        try:
+            new = not self.path.exists()
+            with self.path.open("a", newline="") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                if new:
+                    writer.writerow(COLUMNS)
+                writer.writerow(row)
+        except OSError as error:
+            raise UserError(
+                f"{self.path} cannot be written ({error.strerror}): free the disk"
+            ) from None
 
     def close(self) -> None:
         self.bar.stop()

@@ -23,19 +23,20 @@ import vitruvian
 from vitruvian.data import open_data
 from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
-from vitruvian.learn.devices import Place, place
+from vitruvian.learn.devices import Place, bf16_pays, hardware, place
 from vitruvian.learn.recipes import find_recipe
 from vitruvian.learn.report import Report
 from vitruvian.learn.runner import net_runner, new_net, system_and_config
+from vitruvian.learn.session import STATE, Session
 from vitruvian.learn.size import size_of
 from vitruvian.learn.start import init_backbone, take_from
-from vitruvian.learn.train import STATE, Session, train
+from vitruvian.learn.train import train
 from vitruvian.models import DataUsed, ModelInfo, Predict, Preprocessing, write_model
 from vitruvian.recipe import Recipe, override, recipe_from_dict
-from vitruvian.skeleton import Skeleton, find_skeleton, skeleton_from_dict
+from vitruvian.skeleton import find_skeleton
 from vitruvian.systems.contract import System
 from vitruvian.types import UserError
-from vitruvian.use.evaluate import quick_score, spread
+from vitruvian.use.evaluate import Predicted, predict_people, quick_score, spread
 
 RECIPE, RUN, MODEL = "recipe.yaml", "run.json", "model"
 
@@ -75,49 +76,78 @@ def run(options: Options) -> bool:
     with place(options.device) as where:
         net = new_net(system, config, people.skeleton, recipe.seed)
         report = Report(options.out, options.quiet, silent=not where.first)
-        said = ""
-        if not (options.out / STATE).exists():
-            said = _first_weights(options, recipe, net, people.skeleton)
+        said, learnt = _first_weights(options, recipe, system, net, people)
         if where.first:
-            _claim_folder(options, recipe, people)
-        if said:
+            _claim_folder(options, recipe, people, where)
+        if said and not (options.out / STATE).exists():
             report.say(said)
         if where.processes > 1 and where.device.type == "cuda":
             net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
-        session = _session(options, recipe, people, system, net.to(where.device), where, report)
-        report.say(_opening(recipe, people, session))
+        model = _RunModel(options.out, recipe, system, people, learnt)
+        session = _session(options, model, net.to(where.device), where, report)
+        for line in filter(None, _opening(session, people)):
+            report.say(line)
         try:
             finished = train(session)
         finally:
             report.close()
         if where.first:
-            upto = None if finished else _last_finished(recipe, session.progress.fit)
-            write_run_model(options.out, recipe, people, system, net, upto)
+            cut = session.stop and not finished
+            model.write(net, _last_finished(recipe, session.progress.fit) if cut else None)
             report.say(_closing(options, session, finished))
     return finished
 
 
-def _first_weights(options: Options, recipe: Recipe, net: nn.Module, skeleton: Skeleton) -> str:
-    """Weights to start from, before anything is written; what was taken, in words."""
+@dataclass(frozen=True)
+class _RunModel:
+    """The model in a run's folder, in single precision and without a graph."""
+
+    folder: Path
+    recipe: Recipe
+    system: System
+    people: People
+    learnt: tuple[DataUsed, ...]
+
+    def write(self, net: Any, upto: str | None) -> None:
+        """Replaces `model/`; `upto` is the last stage that takes part, None: all."""
+        size = size_of(self.system, net.config, net.skeleton)
+        info = ModelInfo(
+            name=self.recipe.name,
+            system=self.system.name,
+            config=self.recipe.config,
+            skeleton=net.skeleton,
+            preprocessing=Preprocessing(crop=self.recipe.crop),
+            predict=Predict(upto=upto),
+            recipe=self.recipe.model_dump(mode="json"),
+            parameters=size.parameters,
+            gmacs=size.gmacs,
+            data=self.learnt,
+        )
+        tensors = {name: value.detach().cpu().numpy() for name, value in net.state_dict().items()}
+        card = f"# {self.recipe.name}\n\nThe model of a run; `vitruvian export` makes one to hand on.\n"
+        write_model(self.folder / MODEL, info, tensors, None, card)
+
+
+def _first_weights(
+    options: Options, recipe: Recipe, system: System, net: nn.Module, people: People
+) -> tuple[str, tuple[DataUsed, ...]]:
+    """Weights to start from, before anything is written; what was taken, and all data learnt from."""
+    rows = len(people.subsets.get("train", np.arange(len(people))))
+    learnt = [DataUsed(name=people.name, rows=rows, licence=people.provenance)]
     lines = [init_backbone(net, recipe.init)]
     if options.start_from:
-        lines.append(take_from(net, skeleton, options.start_from))
-    return "\n".join(filter(None, lines))
+        line, other = take_from(system, net, options.start_from)
+        lines.append(line)
+        learnt += [data for data in other.data if data not in learnt]
+    return "\n".join(filter(None, lines)), tuple(learnt)
 
 
 def _session(
-    options: Options,
-    recipe: Recipe,
-    people: People,
-    system: System,
-    net: nn.Module,
-    where: Place,
-    report: Report,
+    options: Options, model: _RunModel, net: nn.Module, where: Place, report: Report
 ) -> Session:
-    has_train = "train" in people.subsets
-    training = people.subset("train") if has_train else people
+    people, recipe, system = model.people, model.recipe, model.system
+    training = people.subset("train") if "train" in people.subsets else people
     training = training.rows(np.flatnonzero(np.isfinite(training.box).all(1)))
-    tune = people.subset("tune") if "tune" in people.subsets else None
     session = Session(
         system=system,
         net=net,
@@ -128,25 +158,26 @@ def _session(
         report=report,
         workers=options.workers,
         max_minutes=options.max_minutes,
+        bf16=recipe.precision == "bf16" and bf16_pays(where.device),
     )
+    tune = people.subset("tune") if "tune" in people.subsets else None
     if tune is not None and len(tune) and people.skeleton.reference:
-
-        def stage_now() -> str:
-            return recipe.fits[session.progress.fit].stage
+        found: list[Predicted] = []
 
         def look(net: nn.Module) -> float:
-            runner = net_runner(system, net, where.device, stage_now())
-            return quick_score(runner, tune, recipe.crop, options.workers)
+            upto = recipe.fits[session.progress.fit].stage
+            runner = net_runner(system, net, where.device, upto)
+            found[:] = [
+                predict_people(runner, tune, tune.box, recipe.crop, workers=options.workers)
+            ]
+            return quick_score(found[0], tune)
 
-        def measure_spread(net: nn.Module) -> float:
-            runner = net_runner(system, net, where.device, stage_now())
-            return spread(runner, tune, recipe.crop, options.workers)
-
-        session.evaluate, session.spread = look, measure_spread
+        session.evaluate, session.spread = look, lambda net: spread(found[0], tune)
+        session.publish = lambda net: model.write(net, recipe.fits[session.progress.fit].stage)
     return session
 
 
-def _claim_folder(options: Options, recipe: Recipe, people: People) -> None:
+def _claim_folder(options: Options, recipe: Recipe, people: People, where: Place) -> None:
     """Makes the run's folder, or finds the same run in it."""
     folder = options.out
     about = {
@@ -154,7 +185,7 @@ def _claim_folder(options: Options, recipe: Recipe, people: People) -> None:
         "provenance": people.provenance,
         "rows": len(people),
         "skeleton": people.skeleton.to_dict(),
-        "from": options.start_from,
+        "from": options.start_from and Path(options.start_from).name,
     }
     if (folder / RECIPE).exists():
         _check_same(folder, recipe, about)
@@ -163,17 +194,36 @@ def _claim_folder(options: Options, recipe: Recipe, people: People) -> None:
         raise UserError(f"{folder} holds something else than a run; choose another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        versions = {
-            "vitruvian": vitruvian.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
+        how = {
+            "source": options.data,
+            "command": _command(options, people),
+            "hardware": hardware(where),
+            "versions": {
+                "vitruvian": vitruvian.__version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
         }
-        (folder / RUN).write_text(
-            json.dumps(about | {"source": options.data, "versions": versions}, indent=2) + "\n"
-        )
+        (folder / RUN).write_text(json.dumps(about | how, indent=2) + "\n", encoding="utf-8")
         (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from None
+
+
+def _command(options: Options, people: People) -> str:
+    """The command without the paths of this machine."""
+    parts = ["vitruvian", "train", options.recipe]
+    if options.data:
+        parts += ["--data", f"{options.data.partition('=')[0]}=PATH"]
+    for setting in options.settings:
+        parts += ["--set", setting]
+    if options.start_from:
+        parts += ["--from", Path(options.start_from).name]
+    if options.seed is not None:
+        parts += ["--seed", str(options.seed)]
+    if options.max_minutes is not None:
+        parts += ["--max-minutes", f"{options.max_minutes:g}"]
+    return " ".join([*parts, "--out", "RUN"])
 
 
 def read_run(folder: Path) -> tuple[Recipe, dict[str, Any]]:
@@ -190,11 +240,6 @@ def read_run(folder: Path) -> tuple[Recipe, dict[str, Any]]:
     except (OSError, ValueError, yaml.YAMLError):
         raise UserError(f"{folder} is not a run's folder; give the --out of a training") from None
     return recipe_from_dict(values, str(folder / RECIPE)), about
-
-
-def run_skeleton(about: dict[str, Any]) -> Skeleton:
-    """The skeleton that a run was trained for."""
-    return skeleton_from_dict(about["skeleton"])
 
 
 def _check_same(folder: Path, recipe: Recipe, about: dict[str, Any]) -> None:
@@ -226,48 +271,20 @@ def _last_finished(recipe: Recipe, fit: int) -> str:
     return recipe.fits[max(fit - 1, 0)].stage
 
 
-def write_run_model(
-    folder: Path,
-    recipe: Recipe,
-    people: People,
-    system: System,
-    net: nn.Module,
-    upto: str | None,
-) -> ModelInfo:
-    """`model/` in the run's folder, in single precision, without a graph."""
-    info = describe(recipe, system, net, people.skeleton, people)
-    info = info.model_copy(update={"predict": Predict(upto=upto)})
-    tensors = {name: value.detach().cpu().numpy() for name, value in net.state_dict().items()}
-    card = f"# {recipe.name}\n\nThe model of a run; `vitruvian export` makes one to hand on.\n"
-    return write_model(folder / MODEL, info, tensors, None, card)
-
-
-def describe(
-    recipe: Recipe, system: System, net: Any, skeleton: Skeleton, people: People
-) -> ModelInfo:
-    """What a model folder says of a net."""
-    size = size_of(system, net.config, skeleton)
-    rows = len(people.subsets.get("train", np.arange(len(people))))
-    return ModelInfo(
-        name=recipe.name,
-        system=system.name,
-        config=recipe.config,
-        skeleton=skeleton,
-        preprocessing=Preprocessing(crop=recipe.crop),
-        recipe=recipe.model_dump(mode="json"),
-        parameters=size.parameters,
-        gmacs=size.gmacs,
-        data=(DataUsed(name=people.name, rows=rows, licence=people.provenance),),
-    )
-
-
-def _opening(recipe: Recipe, people: People, session: Session) -> str:
+def _opening(session: Session, people: People) -> list[str]:
+    recipe, where = session.recipe, session.where
     steps = sum(fit.planned_steps(len(session.people)) for fit in recipe.fits)
-    threads = f", {torch.get_num_threads()} threads" if session.where.device.type == "cpu" else ""
-    return (
+    threads = f", {torch.get_num_threads()} threads" if where.device.type == "cpu" else ""
+    lines = [
         f"{recipe.name} on {len(session.people)} persons of {people.name}; {steps} steps in "
-        f"{len(recipe.fits)} fits; {session.where.device}{threads}, seed {recipe.seed}"
-    )
+        f"{len(recipe.fits)} fits; {where.device}{threads}, "
+        f"{'bf16' if session.bf16 else 'fp32'}, seed {recipe.seed}"
+    ]
+    if recipe.precision == "bf16" and not session.bf16:
+        lines.append(f"{where.device} has no bfloat16 instructions, so it computes in fp32")
+    if session.evaluate is None and any(fit.schedule.law == "plateau" for fit in recipe.fits):
+        lines.append(f"{people.name} has nobody to tune on, so the rate will not drop on a plateau")
+    return lines
 
 
 def _closing(options: Options, session: Session, finished: bool) -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import platform
 import tempfile
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +27,16 @@ from vitruvian.models import (
     GRAPH,
     MOST_PASSES,
     ModelInfo,
+    check_replaceable,
     read_model,
     weights_bytes,
     write_model,
 )
 from vitruvian.systems.contract import System
-from vitruvian.types import UserError
-from vitruvian.use.evaluate import evaluate
-from vitruvian.use.predict import Model, load
+from vitruvian.types import Runner, UserError
+from vitruvian.use.evaluate import check_skeleton, evaluate
+from vitruvian.use.predict import Model
+from vitruvian.use.runners import onnx_runner
 from vitruvian.use.scores import score_people
 
 PARITY_CROPS = 128
@@ -55,13 +55,16 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
     """Writes a model folder from a run and says what was measured.
 
     Raises:
-        UserError: no run, no data, or the graph does not answer as the net does.
+        UserError: no run, no data, another skeleton, or the graph does not answer as the net does.
     """
     console = Console(stderr=True)
     about = read_run(run)[1]
     info = read_model(run / MODEL)
     system, net = load_net(run / MODEL, info)
     people = _data(data, about, info)
+    check_skeleton(info.skeleton, people)
+    check_replaceable(out)
+    subset = next((name for name in ("val", "test") if name in people.subsets), "all")
     console.print(f"tracing {info.name}", highlight=False, soft_wrap=True)
     weights = {k: np.ascontiguousarray(v.cpu().numpy()) for k, v in net.state_dict().items()}
     if half:
@@ -69,39 +72,28 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
     graphs = _graphs(system, net, weights, half, info.predict.upto)
     reference = net_runner(system, net, torch.device("cpu"), info.predict.upto)
     with tempfile.TemporaryDirectory() as beside:
-        trial = write_model(Path(beside) / "model", info, weights, graphs, "")
-        model = load(str(Path(beside) / "model"))
-        figures_ = parity(reference, model.runner, _real_crops(people, info))
-        check_parity(figures_, out)
-        console.print(f"graph against net: {figures_}", highlight=False, soft_wrap=True)
-        passes = _best_passes(model, people, workers)
-        kind = "real" if people.name != "figures" else "rendered"
-        info = trial.model_copy(
+        trial = Path(beside) / "model"
+        write_model(trial, info, weights, graphs, "")
+        runner = onnx_runner(trial)
+        distances = parity(reference, runner, _crops_of(people.subset(subset), info))
+        check_parity(distances, out)
+        console.print(f"graph against net: {distances}", highlight=False, soft_wrap=True)
+        passes = _best_passes(runner, info, people, workers)
+        info = info.model_copy(
             update={
-                "parity": {**figures_, "crops": f"{kind} crops of {people.name}"},
+                "parity": {**distances, "crops": f"{people.name} {subset}"},
                 "predict": info.predict.model_copy(update={"passes": passes}),
             }
         )
-        model = Model(info, model.runner, model.folder)
-        before, after = _scores(Model(info, reference, model.folder), model, people, workers)
-    subset = _subset(people)
-    info = info.model_copy(
-        update={
-            "scores": tuple(
-                {"data": f"{people.name} {subset}", "provenance": people.provenance, **r.to_dict()}
-                for r in after
-            )
-        }
-    )
-    made = Made(info, before, after)
-    text = card(
-        made.info, before, after, _history(run), about, f"{people.name} {subset}", _hardware()
-    )
+        before, after = _scores(reference, Model(info, runner, trial), people, subset, workers)
+    of = {"data": people.name, "subset": subset, "provenance": people.provenance}
+    info = info.model_copy(update={"scores": tuple(of | result.to_dict() for result in after)})
+    text = card(info, before, after, _history(run), about, f"{people.name} {subset}")
     write_model(out, info, weights, graphs, text)
     for result in after:
         console.print(result.table())
     console.print(f"written: {out} ({_megabytes(out):.1f} MB)", highlight=False, soft_wrap=True)
-    return made
+    return Made(info, before, after)
 
 
 def _graphs(
@@ -128,47 +120,39 @@ def _data(data: str | None, about: dict[str, Any], info: ModelInfo) -> People:
     return figures(skeleton=info.skeleton)
 
 
-def _subset(people: People) -> str:
-    return next((name for name in ("val", "test") if name in people.subsets), "all")
+def _crops_of(people: People, info: ModelInfo) -> np.ndarray:
+    """The first persons that can be cut out: (N, H, W, 3)."""
+    chosen = people.rows(np.flatnonzero(np.isfinite(people.box).all(1))[:PARITY_CROPS])
+    images = [batch.image for batch in plain_crops(chosen, chosen.box, *info.crop, 32, Skipped())]
+    if not images:
+        raise UserError(f"data set {people.name!r} has nobody to compare the graph and the net on")
+    return np.concatenate(images)
 
 
-def _real_crops(people: People, info: ModelInfo) -> np.ndarray:
-    chosen = people.subset(_subset(people))
-    chosen = chosen.rows(np.flatnonzero(np.isfinite(chosen.box).all(1))[:PARITY_CROPS])
-    crops = plain_crops(chosen, chosen.box, *info.crop, 32, Skipped())
-    return np.concatenate([batch.image for batch in islice(crops, PARITY_CROPS // 32)])
-
-
-def _best_passes(model: Model, people: People, workers: int) -> int:
+def _best_passes(runner: Runner, info: ModelInfo, people: People, workers: int) -> int:
     """How often to look, the whole image first: what scores best on `tune`."""
-    if "tune" not in people.subsets or people.skeleton.reference is None or not people.whole:
-        return model.info.predict.passes
-    tune = people.subset("tune")
+    tune = people.subset("tune") if "tune" in people.subsets else people.rows(np.arange(0))
+    if not len(tune) or people.skeleton.reference is None or not people.whole:
+        return info.predict.passes
 
     def total(passes: int) -> float:
+        predict = info.predict.model_copy(update={"passes": passes})
+        margin = info.preprocessing.margin
         return evaluate(
-            model.runner,
-            tune,
-            model.info.crop,
-            look="found",
-            passes=passes,
-            threshold=model.info.predict.box_threshold,
-            workers=workers,
+            runner, tune, info.crop, look="found", predict=predict, margin=margin, workers=workers
         ).total.value
 
     return max(range(1, MOST_PASSES + 1), key=total)
 
 
 def _scores(
-    net: Model, graph: Model, people: People, workers: int
+    reference: Runner, model: Model, people: People, subset: str, workers: int
 ) -> tuple[list[Result], list[Result]]:
+    """The net in single precision in the labelled joints' box; the graph in every way."""
     if people.skeleton.reference is None:
         return [], []
-    subset = _subset(people)
-    return (
-        score_people(net, people, subset, workers=workers)[:1],
-        score_people(graph, people, subset, workers=workers),
-    )
+    before = evaluate(reference, people.subset(subset), model.info.crop, workers=workers)
+    return [before], score_people(model, people, subset, workers=workers)
 
 
 def _history(run: Path) -> list[dict[str, str]]:
@@ -177,12 +161,6 @@ def _history(run: Path) -> list[dict[str, str]]:
             return list(csv.DictReader(file))
     except OSError:
         return []
-
-
-def _hardware() -> str:
-    cores = torch.get_num_threads()
-    name = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{cores} CPU threads"
-    return f"{name}, {platform.machine()}, torch {torch.__version__}"
 
 
 def _megabytes(folder: Path) -> float:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from vitruvian.models import find_model, read_model, read_weights
+from vitruvian.models import ModelInfo, find_model, read_model, read_weights
 from vitruvian.nn.backbones import Backbone, published_weights
 from vitruvian.skeleton import Skeleton
+from vitruvian.systems.contract import System, build
 from vitruvian.types import UserError
 
 
@@ -47,11 +50,14 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise UserError(f"init: {path} is not a readable safetensors file") from None
 
 
-def take_from(net: nn.Module, skeleton: Skeleton, model: str) -> str:
-    """Starts from another model's weights, joints matched by name; says what was taken.
+def take_from(system: System, net: Any, model: str) -> tuple[str, ModelInfo]:
+    """Starts from another model's weights, joints matched by name.
 
-    A tensor of the same shape is copied. One that differs only in an axis as long as the other model's
-    number of joints is copied joint by joint; joints that the other model lacks keep their new weights.
+    A tensor without an axis of joints is copied where its shape is the same; one with such axes is
+    copied joint by joint, and joints that the other model lacks keep their new weights.
+
+    Returns:
+        What was taken, in one line, and the other model.
 
     Raises:
         UserError: there is no such model, or nothing of it fits.
@@ -59,38 +65,73 @@ def take_from(net: nn.Module, skeleton: Skeleton, model: str) -> str:
     folder = find_model(model)
     info = read_model(folder)
     other = {name: torch.from_numpy(value) for name, value in read_weights(folder).items()}
-    own = net.state_dict()
+    skeleton: Skeleton = net.skeleton
     shared = [joint for joint in skeleton.joint_names if joint in info.skeleton.joint_names]
-    same = skeleton.joint_names == info.skeleton.joint_names
-    whole, matched = 0, 0
+    axes = _joint_axes(system, net.config, skeleton)
+    own = net.state_dict()
+    whole = matched = 0
     for name, value in own.items():
-        if name not in other:
+        source = other.get(name)
+        if source is None or source.dim() != value.dim():
             continue
-        if value.shape == other[name].shape and (same or not _has_joints(value, skeleton)):
-            value.copy_(other[name])
+        if axes[name]:
+            places = [skeleton.index(*shared), info.skeleton.index(*shared)]
+            joints = (len(skeleton), len(info.skeleton))
+            matched += _copy_joints(value, source, axes[name], places, joints)
+        elif source.shape == value.shape:
+            value.copy_(source)
             whole += 1
-        elif _copy_joints(value, other[name], skeleton, info.skeleton, shared):
-            matched += 1
     if not whole + matched:
         raise UserError(f"--from {model}: none of its tensors fits; is it of the same system?")
     new = len(own) - whole - matched
     line = f"from {model}: {whole} tensors taken whole, {matched} joint by joint, {new} new"
     if lacking := [joint for joint in skeleton.joint_names if joint not in shared]:
         line += f"; joints that are new: {', '.join(lacking)}"
-    return line
+    return line, info
 
 
-def _has_joints(value: Tensor, skeleton: Skeleton) -> bool:
-    return value.dim() > 0 and len(skeleton) == value.shape[0]
+def _joint_axes(system: System, config: Any, skeleton: Skeleton) -> dict[str, dict[int, int]]:
+    """For each tensor its axes that grow with the joints, and by how much a joint: seen by adding one."""
+    longer = replace(skeleton, name="longer", joint_names=(*skeleton.joint_names, "one more"))
+    with torch.device("meta"):
+        small, large = (build(system, config, s).state_dict() for s in (skeleton, longer))
+    return {
+        name: {
+            i: b - a
+            for i, (a, b) in enumerate(zip(t.shape, large[name].shape, strict=True))
+            if b > a
+        }
+        for name, t in small.items()
+    }
 
 
 def _copy_joints(
-    value: Tensor, other: Tensor, skeleton: Skeleton, of: Skeleton, shared: list[str]
+    value: Tensor,
+    source: Tensor,
+    axes: dict[int, int],
+    shared: list[list[int]],
+    joints: tuple[int, int],
 ) -> bool:
-    """Copies the rows of shared joints when the first axes are the two skeletons' joints."""
-    if value.dim() == 0 or value.shape[1:] != other.shape[1:] or not shared:
-        return False
-    if (value.shape[0], other.shape[0]) != (len(skeleton), len(of)):
-        return False
-    value[skeleton.index(*shared)] = other[of.index(*shared)]
+    """Copies shared joints along every axis of joints; False when other axes differ.
+
+    Along such an axis a joint's entries stand together, and what is no joint's (a background map, an
+    image's channels) comes after all joints.
+
+    Args:
+        axes: axis -> entries a joint has there.
+        shared: the shared joints' positions in the two skeletons, that of `value` first.
+        joints: how many the two skeletons have.
+    """
+    places: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for axis, sizes in enumerate(zip(value.shape, source.shape, strict=True)):
+        each = axes.get(axis, 0)
+        rest = [size - each * count for size, count in zip(sizes, joints, strict=True)]
+        if rest[0] != rest[1]:
+            return False
+        for side in range(2):
+            entries = torch.tensor(shared[side])[:, None] * each + torch.arange(each)
+            after = torch.arange(rest[side]) + each * joints[side]
+            places[side].append(torch.cat([entries.flatten().long(), after]))
+    to, of = (torch.meshgrid(*side, indexing="ij") for side in places)
+    value[to] = source[of]
     return True

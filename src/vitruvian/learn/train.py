@@ -16,29 +16,20 @@ import time
 from collections.abc import Callable, Iterator
 from collections.abc import Generator as Batches
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
-from vitruvian.data.loader import Skipped, plain_crops, training_crops
-from vitruvian.data.people import People
-from vitruvian.learn.devices import Place, agree, of_first
+from vitruvian.data.loader import plain_crops, training_crops
+from vitruvian.learn.devices import Place, agree
 from vitruvian.learn.optim import average, float_state, optimiser, rate_factor
-from vitruvian.learn.report import Report
-from vitruvian.learn.state import Progress, Saved, read_state, save_state
-from vitruvian.recipe import Fit, Recipe
-from vitruvian.systems.contract import Batch, Stage, System, generator
-from vitruvian.types import State, UserError
-
-STATE = "state.safetensors"
-LOOK = 10  # steps between looks at the losses
-SAVE_SECONDS = 120.0
-LABELLED = 5  # batches, one of which must hold a labelled joint
-SAME_ANSWERS = 0.02  # a spread below it, as a share of the truth's, is one answer for every picture
-SAME_SCORINGS, SAME_AFTER = 2, 0.2  # how often in a row, and after which share of the fit's steps
+from vitruvian.learn.session import STATE, Session, save_session
+from vitruvian.learn.state import Progress, Saved, read_state
+from vitruvian.learn.watch import Watch
+from vitruvian.recipe import Fit
+from vitruvian.systems.contract import Batch, Stage, generator
+from vitruvian.types import UserError
 
 
 class Step(nn.Module):
@@ -50,30 +41,6 @@ class Step(nn.Module):
 
     def forward(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
         return self.step(self.net, batch, rng)
-
-
-@dataclass
-class Session:
-    """All that a training needs.
-
-    `evaluate` gives the score on held-out persons, a share of one; `spread` how much the net's
-    answers vary over persons, as a share of how much the truth does. Both are asked together.
-    """
-
-    system: System
-    net: nn.Module
-    recipe: Recipe
-    people: People
-    folder: Path
-    where: Place
-    report: Report
-    evaluate: Callable[[nn.Module], float] | None = None
-    spread: Callable[[nn.Module], float] | None = None
-    workers: int = 1
-    max_minutes: float | None = None
-    progress: Progress = field(default_factory=Progress)
-    skipped: Skipped = field(default_factory=Skipped)
-    stop: bool = False  # set by a signal; looked at after every step
 
 
 def train(session: Session) -> bool:
@@ -98,14 +65,17 @@ def train(session: Session) -> bool:
                 session.net.eval()
                 return False
             session.progress = Progress(session.progress.fit + 1, seconds=session.progress.seconds)
-            _save(session, None, None)
+            save_session(session, None, None)
     session.net.eval()
     return True
 
 
 def _resume(session: Session) -> Saved | None:
     path = session.folder / STATE
+    if agree(path.exists(), session.where) != path.exists():
+        raise UserError(f"{path} is not on every machine: put the run's folder where all see it")
     if not path.exists():
+        session.report.rewind(0, 0)
         return None
     saved = read_state(path)
     try:
@@ -113,6 +83,7 @@ def _resume(session: Session) -> Saved | None:
     except RuntimeError:
         raise UserError(f"{path} holds another net; choose another --out") from None
     session.progress = saved.progress
+    session.report.rewind(saved.progress.fit, saved.progress.step)
     return saved
 
 
@@ -154,7 +125,7 @@ def _run_fit(session: Session, saved: Saved | None, deadline: float) -> bool:
     steps = fit.planned_steps(len(session.people))
     session.report.begin(stage.name, progress.step, steps)
     batches = _training_batches(session, fit, number, progress.step)
-    watch = _Watch(session, number, fit, steps, deadline)
+    watch = Watch(session, number, fit, steps, deadline)
     try:
         while progress.step < steps:
             factor = rate_factor(fit.schedule, progress.step, steps, progress.drops)
@@ -166,7 +137,7 @@ def _run_fit(session: Session, saved: Saved | None, deadline: float) -> bool:
             )
             batch = next(batches)
             watch.first_batches(batch)
-            losses = _gradients(step, batch, rng, fit, recipe.precision, where)
+            losses = _gradients(step, batch, rng, fit, session.bf16, where)
             if fit.clip:
                 nn.utils.clip_grad_norm_([p for p in net.parameters() if p.requires_grad], fit.clip)
             optim.step()
@@ -185,7 +156,7 @@ def _run_fit(session: Session, saved: Saved | None, deadline: float) -> bool:
 
 
 def _gradients(
-    step: nn.Module, batch: Batch, rng: Generator, fit: Fit, precision: str, where: Place
+    step: nn.Module, batch: Batch, rng: Generator, fit: Fit, bf16: bool, where: Place
 ) -> dict[str, Tensor]:
     """Backward over the parts of a batch; the losses of the whole batch, detached.
 
@@ -200,7 +171,7 @@ def _gradients(
         last = part == fit.accumulate - 1
         quiet = nullcontext() if last or where.processes == 1 else step.no_sync()  # type: ignore[operator]
         with quiet:
-            with torch.autocast(where.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            with torch.autocast(where.device.type, torch.bfloat16, enabled=bf16):
                 losses = step(piece, rng)
             total = torch.stack(list(losses.values())).sum() * share
             total.backward()
@@ -281,121 +252,3 @@ def _signals(session: Session) -> Iterator[None]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
-
-
-def _save(
-    session: Session, shadow: dict[str, Tensor] | None, optim: torch.optim.Optimizer | None
-) -> None:
-    if session.where.first:
-        path = session.folder / STATE
-        save_state(path, session.progress, session.net, shadow, optim)
-
-
-class _Watch:
-    """Looks at a fit as it goes: losses, speed, score on held-out persons, time, saves."""
-
-    def __init__(
-        self, session: Session, number: int, fit: Fit, steps: int, deadline: float
-    ) -> None:
-        self.session, self.number, self.fit, self.steps = session, number, fit, steps
-        self.deadline = deadline
-        self.began = self.saved = self.looked = time.monotonic()
-        self.start = self.last = session.progress.step
-        self.base = session.progress.seconds
-        self.labelled, self.same = False, 0
-        epoch = len(session.people) / fit.batch
-        self.every = max(1, round(session.recipe.evaluate_every * epoch))
-
-    def first_batches(self, batch: Batch) -> None:
-        """Nobody labelled in the first batches, on any process, is an error, not a training."""
-        taken = self.session.progress.step - self.start
-        last = min(LABELLED, self.steps - self.start) - 1
-        if taken > last:
-            return
-        self.labelled = self.labelled or bool((batch.state >= State.OCCLUDED).any())
-        if taken == last and not agree(self.labelled, self.session.where):
-            hint = self.session.skipped.summary() or "check the labels with `vitruvian data check`"
-            raise UserError(f"no labelled joint in the first {taken + 1} batches: {hint}")
-
-    def look(
-        self,
-        losses: dict[str, Tensor],
-        rate: float,
-        shadow: dict[str, Tensor] | None,
-        optim: torch.optim.Optimizer,
-    ) -> bool:
-        """After each step; True when the fit must stop now."""
-        session, progress = self.session, self.session.progress
-        due = progress.step % self.every == 0 or progress.step == self.steps
-        stop = False
-        if progress.step % LOOK == 0 or session.where.processes == 1:
-            stop = agree(session.stop or time.monotonic() > self.deadline, session.where)
-        if not (due or stop or progress.step % LOOK == 0):
-            return False
-        values = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
-        if agree(not all(math.isfinite(value) for value in values.values()), session.where):
-            raise UserError(
-                f"the loss is not finite at step {progress.step} of fit {self.fit.stage!r}:"
-                f" {values}; lower the rate (--set fits.{self.number}.optim.lr=...);"
-                " the last saved state is kept"
-            )
-        now = time.monotonic()
-        speed = self.fit.batch * (progress.step - self.last) / max(now - self.looked, 1e-9)
-        progress.seconds = self.base + now - self.began
-        tune = self._score(shadow) if due and session.evaluate else None
-        per_step = (now - self.began) / max(progress.step - self.start, 1)
-        left = min(per_step * (self.steps - progress.step), self.deadline - now)
-        session.report.log(
-            self.number, progress.step, progress.seconds, rate, speed, values, left, tune
-        )
-        self.last, self.looked = progress.step, time.monotonic()
-        if now - self.saved > SAVE_SECONDS:
-            self.save(shadow, optim)
-        return stop
-
-    def save(self, shadow: dict[str, Tensor] | None, optim: torch.optim.Optimizer) -> None:
-        progress = self.session.progress
-        progress.seconds = self.base + time.monotonic() - self.began
-        _save(self.session, shadow, optim)
-        self.saved = time.monotonic()
-
-    def _score(self, shadow: dict[str, Tensor] | None) -> float:
-        """The score with the averaged weights; counts a plateau's patience."""
-        session, net, progress = self.session, self.session.net, self.session.progress
-        assert session.evaluate is not None
-        modes = {name: module.training for name, module in net.named_modules()}
-        own = {name: value.clone() for name, value in float_state(net).items()} if shadow else {}
-        if shadow:
-            net.load_state_dict(shadow, strict=False)
-        value = of_first(session.evaluate(net.eval()), session.where)
-        spread = of_first(session.spread(net), session.where) if session.spread else math.nan
-        if shadow:
-            net.load_state_dict(own, strict=False)
-        for name, module in net.named_modules():
-            module.training = modes[name]
-        self._refuse_same(spread)
-        if value > progress.best:
-            progress.best, progress.waited = value, 0
-        else:
-            progress.waited += 1
-        schedule = self.fit.schedule
-        if progress.waited >= schedule.patience and progress.drops < schedule.most_drops:
-            self.session.progress.drops, self.session.progress.waited = progress.drops + 1, 0
-        return value
-
-    def _refuse_same(self, spread: float) -> None:
-        """A net that has settled on one pose for every picture does not recover."""
-        progress = self.session.progress
-        late = progress.step >= SAME_AFTER * self.steps
-        self.same = self.same + 1 if late and spread < SAME_ANSWERS else 0
-        if self.same >= SAME_SCORINGS:
-            raise UserError(
-                f"the answers are the same for every picture at step {progress.step} of fit"
-                f" {self.fit.stage!r} (they vary {100 * spread:.1f} % as much as the truth): lower"
-                f" the rate (--set fits.{self.number}.optim.lr=...), raise schedule.warmup, start"
-                " from trained weights (init), or check that pictures and labels belong together;"
-                " the last saved state is kept"
-            )
-
-
-__all__ = ["Session", "Step", "set_trained", "train"]

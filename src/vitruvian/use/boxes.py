@@ -10,7 +10,7 @@ ENOUGH_JOINTS = 3
 
 
 def boxes_of_poses(
-    xy: np.ndarray, score: np.ndarray, box: np.ndarray, threshold: float, margin: float = 1.25
+    xy: np.ndarray, score: np.ndarray, box: np.ndarray, threshold: float, margin: float
 ) -> np.ndarray:
     """Square boxes around the joints that are sure; the old box where fewer than three are.
 

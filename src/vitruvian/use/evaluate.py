@@ -10,8 +10,9 @@ import numpy as np
 from vitruvian import geometry
 from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.people import People
-from vitruvian.measure import baselines
+from vitruvian.measure import baselines, metrics
 from vitruvian.measure.protocols import PROTOCOLS, Protocol, Result, score
+from vitruvian.models import Predict
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import Runner, State, UserError
 from vitruvian.use.boxes import boxes_of_poses
@@ -112,31 +113,35 @@ def evaluate(
     look: Look = "labelled",
     trained_on: People | None = None,
     flip: bool = False,
-    passes: int = 2,
-    threshold: float = 0.15,
+    predict: Predict = Predict(),  # noqa: B008
+    margin: float = 1.25,
     workers: int = 1,
 ) -> Result:
-    """The model's figures, with two baselines beside them.
+    """A model's figures, with two baselines beside them.
 
     Args:
         look: where each person is looked for: the labelled joints' box, the whole image, or, as
             `predict` does in several passes, the whole image and then the box of what was found.
-        passes: how many looks "found" takes, the first included.
+        predict: how many looks "found" takes, and which joints make its boxes.
+        margin: side of those boxes in extents of the joints.
         trained_on: where the mean pose is measured; None: on the rows scored.
-        threshold: of the scores of the joints that make the box of what was found.
     """
     if look != "labelled" and not people.whole:
         raise UserError(
             f"data set {people.name!r} holds crops, not whole photographs ({people.provenance}): "
             "only the labelled joints' box can be evaluated on it"
         )
-    protocol = protocol_for(people, look, flip, passes)
+    if not len(people):
+        raise UserError(f"data set {people.name!r}: nobody is in this subset")
+    protocol = protocol_for(people, look, flip, predict.passes)
     box = people.box if look == "labelled" else image_boxes(people)
     predicted = predict_people(runner, people, box, crop, flip=flip, workers=workers)
     found = box
-    for _ in range(passes - 1 if look == "found" else 0):
-        found = boxes_of_poses(predicted.xy, predicted.score, found, threshold)
+    for _ in range(predict.passes - 1 if look == "found" else 0):
+        found = boxes_of_poses(predicted.xy, predicted.score, found, predict.box_threshold, margin)
         predicted = predict_people(runner, people, found, crop, flip=flip, workers=workers)
+    if len(predicted.skipped.reasons) == len(people):
+        raise UserError(f"not one photograph could be read: {predicted.skipped.summary()}")
     source = trained_on if trained_on is not None and len(trained_on) else people
     source_box = source.box if look == "labelled" else image_boxes(source)
     mean = baselines.mean_pose(baselines.in_box_units(source.joints, source_box), source.state)
@@ -156,24 +161,22 @@ def evaluate(
     )
 
 
-def quick_score(runner: Runner, people: People, crop: tuple[int, int], workers: int) -> float:
-    """The total alone, a share of one: what a training looks at as it goes."""
-    predicted = predict_people(runner, people, people.box, crop, workers=workers)
-    rng = np.random.default_rng(SEED)
+def quick_score(predicted: Predicted, people: People) -> float:
+    """The total of `evaluate` in the labelled joints' box, without intervals: what a training looks at."""
     protocol = protocol_for(people)
-    result = score(
-        protocol, people.skeleton, predicted.xy, people.joints.astype(np.float64), people.state, rng
-    )
-    return result.total.value
+    truth, located = people.joints.astype(np.float64), people.state >= State.OCCLUDED
+    pair = people.skeleton.length(protocol.reference)
+    reference = metrics.reference_length(truth, located, pair)
+    errors = metrics.normalized_errors(predicted.xy, truth, reference)
+    return metrics.pck(errors, located, protocol.threshold)
 
 
-def spread(runner: Runner, people: People, crop: tuple[int, int], workers: int) -> float:
+def spread(predicted: Predicted, people: People) -> float:
     """How much answers differ from person to person, in units of how much the truth does.
 
     The standard deviation over persons of each joint's place in its box; near 0 when a net has
     collapsed to the mean pose.
     """
-    predicted = predict_people(runner, people, people.box, crop, workers=workers)
     located = (people.state >= State.OCCLUDED)[..., None]
 
     def deviation(xy: np.ndarray) -> float:

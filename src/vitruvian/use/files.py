@@ -17,11 +17,11 @@ from vitruvian.data.photos import SUFFIXES
 from vitruvian.types import Poses, UserError
 
 
-def list_photos(arguments: Iterable[Path | str]) -> Iterator[Path]:
+def list_photos(arguments: Iterable[Path | str], leave_out: Path | None = None) -> Iterator[Path]:
     """The photographs that files and folders stand for, in order, one folder at a time.
 
     A file is taken whatever its name; of a folder and its subfolders the files with the suffix of a
-    photograph, sorted by name, without hidden ones.
+    photograph, sorted by name, without hidden ones and without the folder `leave_out`.
 
     Raises:
         UserError: at once when an argument does not exist or is a folder without photographs; later
@@ -31,12 +31,18 @@ def list_photos(arguments: Iterable[Path | str]) -> Iterator[Path]:
     for path in paths:
         if not path.exists():
             raise UserError(f"{path} does not exist: give photographs or folders of them")
-        if path.is_dir() and next(_walk(path), None) is None:
+        if path.is_dir() and next(_walk(path, leave_out), None) is None:
             raise UserError(f"{path} has no photographs ({' '.join(sorted(SUFFIXES))})")
-    return (photo for path in paths for photo in (_walk(path) if path.is_dir() else iter((path,))))
+    return (
+        photo
+        for path in paths
+        for photo in (_walk(path, leave_out) if path.is_dir() else iter((path,)))
+    )
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, leave_out: Path | None) -> Iterator[Path]:
+    if leave_out is not None and leave_out.exists() and folder.samefile(leave_out):
+        return
     try:
         with os.scandir(folder) as found:
             entries = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in found)
@@ -46,7 +52,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         if name.startswith("."):
             continue
         if is_folder:
-            yield from _walk(folder / name)
+            yield from _walk(folder / name, leave_out)
         elif os.path.splitext(name)[1].lower() in SUFFIXES:
             yield folder / name
 

@@ -87,7 +87,7 @@ def predict_to_folder(request: Request) -> None:
 
     boxes = _boxes(request)
     model = load(request.model, request.device)
-    paths = list_photos(request.photos)
+    paths = list_photos(request.photos, leave_out=request.out / OVERLAYS)
     shown = request.out / OVERLAYS
     try:
         (shown if request.overlays else request.out).mkdir(parents=True, exist_ok=True)

@@ -138,7 +138,7 @@ def checked_boxes(boxes: Any) -> np.ndarray:
     for number, box in enumerate(asked, 1):
         if not np.isfinite(box).all() or box[2:].min() <= 0:
             raise UserError(f"box {number} is {box.tolist()}: give x, y, width, height in px > 0")
-    return asked - np.array([0.5, 0.5, 0, 0], np.float32)
+    return geometry.boxes_of_pixels(asked)
 
 
 def _checked_photo(photo: np.ndarray) -> np.ndarray:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from vitruvian.data import open_data
 from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
 from vitruvian.measure.protocols import Result
-from vitruvian.types import UserError
 from vitruvian.use.evaluate import Look, check_skeleton, evaluate
+from vitruvian.use.files import WholeFile
 from vitruvian.use.predict import Model, load
 
 
@@ -23,8 +22,11 @@ def score_model(
     flip: bool = False,
     device: str = "auto",
     workers: int = 2,
-) -> list[Result]:
+) -> tuple[list[Result], dict[str, str]]:
     """The labelled joints' box first, then the whole image, then what `predict` does by itself.
+
+    Returns:
+        The results, and what they are of: model, data, subset, provenance.
 
     Raises:
         UserError: no such model, data set or subset, or the joints differ.
@@ -32,7 +34,13 @@ def score_model(
     model = load(name, device)
     people = open_data(data) if data else figures(skeleton=model.info.skeleton)
     check_skeleton(model.info.skeleton, people)
-    return score_people(model, people, subset, flip=flip, workers=workers)
+    about = {
+        "model": model.info.name,
+        "data": people.name,
+        "subset": subset,
+        "provenance": people.provenance,
+    }
+    return score_people(model, people, subset, flip=flip, workers=workers), about
 
 
 def score_people(
@@ -54,25 +62,24 @@ def score_people(
             look=look,
             trained_on=trained_on,
             flip=flip,
-            passes=model.info.predict.passes,
-            threshold=model.info.predict.box_threshold,
+            predict=model.info.predict,
+            margin=model.info.preprocessing.margin,
             workers=workers,
         )
         for look in looks
     ]
 
 
-def write_json(path: Path, results: list[Result]) -> None:
+def write_json(path: Path, results: list[Result], about: dict[str, str]) -> None:
     """The first result's figures, and the others under `also`, as shares of one.
+
+    Args:
+        about: model, data, subset, provenance: what the figures are of.
 
     Raises:
         UserError: the file cannot be written.
     """
-    first, *others = [result.to_dict() for result in results]
-    text = json.dumps(first | {"also": others}, indent=2, allow_nan=False) + "\n"
-    beside = path.with_name(path.name + ".part")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}): check the folder") from None
+    first, *others = [result.to_dict() | {"failed": len(result.failed)} for result in results]
+    file = WholeFile(path)
+    file.write(json.dumps(about | first | {"also": others}, indent=2, allow_nan=False) + "\n")
+    file.close()

@@ -13,7 +13,7 @@ test: $(FULL)/.ready
 	$(FULL)/bin/python -m pytest -m "not learn and not slow"
 
 test-slow: $(FULL)/.ready
-	$(FULL)/bin/python -m pytest -m slow
+	$(FULL)/bin/python -m pytest -m slow -s
 
 test-learn: $(FULL)/.ready
 	$(FULL)/bin/python -m pytest -m learn

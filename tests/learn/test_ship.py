@@ -54,6 +54,7 @@ def test_a_run_becomes_a_model_folder(tmp_path):
     text = (tmp_path / "model" / "README.md").read_text()
     assert "vitruvian train resnet_fcn/compact --set config.crop" in text
     assert "4 steps in" in text
+    assert "`vitruvian eval MODEL --data figures=PATH --subset val`" in text
     assert str(tmp_path) not in text
     assert str(tmp_path) not in json.dumps(info.model_dump(mode="json"))
     poses = load(tmp_path / "model").predict(np.zeros((50, 40, 3), np.uint8), flip=True)

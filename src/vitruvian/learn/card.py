@@ -114,9 +114,9 @@ def _scores(before: list[Result], after: list[Result], scored_on: str) -> str:
                 f"{100 * total.low:.1f} to {100 * total.high:.1f} | {100 * result.auc.value:.1f} | "
                 f"{result.n} |"
             )
-    for name, other in after[0].baselines.items():
+    for baseline, other in after[0].baselines.items():
         rows.append(
-            f"| {name.replace('_', ' ')} | {after[0].protocol.name} | {100 * other.total.value:.1f} | "
+            f"| {baseline.replace('_', ' ')} | {after[0].protocol.name} | {100 * other.total.value:.1f} | "
             f"{100 * other.total.low:.1f} to {100 * other.total.high:.1f} | "
             f"{100 * other.auc.value:.1f} | {other.n} |"
         )

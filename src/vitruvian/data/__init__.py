@@ -36,4 +36,4 @@ def open_data(argument: str) -> People:
         if not root:
             raise UserError(f"where is {name}? Write --data {name}=FOLDER or set VITRUVIAN_DATA")
         where = str(Path(root) / name)
-    return DATASETS[name](Path(where))
+    return DATASETS[name](Path(where).expanduser())

@@ -177,10 +177,12 @@ def spread(predicted: Predicted, people: People) -> float:
     The standard deviation over persons of each joint's place in its box; near 0 when a net has
     collapsed to the mean pose.
     """
-    located = (people.state >= State.OCCLUDED)[..., None]
+    located = people.state >= State.OCCLUDED
+    seen = located.any(0)  # a joint that nobody has says nothing
 
     def deviation(xy: np.ndarray) -> float:
         in_box = baselines.in_box_units(xy, people.box)
-        return float(np.nanmean(np.nanstd(np.where(located, in_box, np.nan), axis=0)))
+        known = np.where(located[..., None], in_box, np.nan)[:, seen]
+        return float(np.nanmean(np.nanstd(known, axis=0)))
 
     return deviation(predicted.xy) / max(deviation(people.joints.astype(np.float64)), 1e-9)

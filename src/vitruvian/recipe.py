@@ -44,7 +44,9 @@ class Schedule(_Value):
         default=0.0, ge=0, lt=1, description="share of the steps with a rising rate"
     )
     floor: float = Field(default=0.0, ge=0, description="cosine: the factor that it falls towards")
-    drops: tuple[float, ...] = Field(default=(), description="drops: shares of the steps")
+    drops: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(), description="drops: shares of the steps"
+    )
     factor: float = Field(
         default=0.2, gt=0, lt=1, description="drops, plateau: what a drop multiplies by"
     )

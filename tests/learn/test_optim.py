@@ -147,3 +147,9 @@ def test_average_follows_buffers_but_no_counts():
     average(shadow, whole, 0.5, 1000)
     assert shadow["1.running_mean"].tolist() == [2.5] * 4
     assert whole[1].running_mean.tolist() == [5.0] * 4
+
+
+@pytest.mark.parametrize("key", ["lr", "weight_decay"])
+def test_a_key_of_its_own_is_no_option(key):
+    with pytest.raises(UserError, match=f"{key} is a key of its own"):
+        optimiser(Optim(name="sgd", options={key: 0.1}), net())

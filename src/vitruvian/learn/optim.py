@@ -27,6 +27,10 @@ def optimiser(optim: Optim, net: nn.Module) -> torch.optim.Optimizer:
     Raises:
         UserError: PyTorch's optimiser takes no such option or value.
     """
+    if taken := {"lr", "weight_decay"} & set(optim.options):
+        raise UserError(
+            f"optimiser options: {taken.pop()} is a key of its own; write optim.KEY=VALUE"
+        )
     trained = [p for p in net.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [{"params": trained, "weight_decay": optim.weight_decay}]
     if optim.weight_decay and not optim.decay_norms:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from vitruvian import geometry
+from vitruvian.data.loader import step_aside
 from vitruvian.data.photos import cut, photo_size, read_photo, reduction_for
 from vitruvian.models import MOST_PASSES, ModelInfo, find_model, read_model
 from vitruvian.types import Poses, Runner, UserError
@@ -324,7 +325,7 @@ def _decoded(wanted: Iterator[_Want], most: int) -> Iterator[_Item]:
     waiting: deque[tuple[int, Future[_Item]]] = deque()
     following = next(wanted, None)
     held = 0
-    with ThreadPoolExecutor(threads, "decode") as pool:
+    with ThreadPoolExecutor(threads, "decode", initializer=step_aside) as pool:
         try:
             while following or waiting:
                 while following and (

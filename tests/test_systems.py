@@ -45,6 +45,16 @@ from vitruvian.systems.contract import (
 from vitruvian.types import State, UserError
 
 THIN = {"crop": (64, 96), "backbone": "resnet18", "channels": (8, 16, 16, 24), "width": 16}
+THIN_DEEP = {
+    "crop": (64, 96),
+    "net": "compact",
+    "input": 40,
+    "window": 24,
+    "aspect": "pad",
+    "channels": (8, 12, 16),
+    "hidden": 32,
+    "dropout": 0.1,
+}
 # System -> sizes that train in seconds; a crop that is not square finds swapped rows and columns.
 SMALL: dict[str, list[dict[str, Any]]] = {
     "resnet_fcn": [
@@ -56,6 +66,22 @@ SMALL: dict[str, list[dict[str, Any]]] = {
             "loss": "softmax",
             "missing": "mask",
             "offset": "local_mean",
+        },
+    ],
+    "deeppose": [
+        THIN_DEEP | {"cov": "full", "vary_size": True, "draws": 2, "loss": "l1"},
+        THIN_DEEP | {"stages": 2, "head": "per_joint_net", "aspect": "stretch", "translation": 0.1},
+        {
+            "crop": (64, 96),
+            "stages": 2,
+            "input": 68,
+            "window": 60,
+            "displacements": "predicted",
+            "channels": (8, 12, 16, 16, 12),
+            "hidden": 32,
+            "weights": "he",
+            "bias": 0.1,
+            "groups": 2,
         },
     ],
 }

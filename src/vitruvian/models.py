@@ -34,7 +34,7 @@ from pydantic import (
 from safetensors import SafetensorError
 
 from vitruvian.skeleton import Skeleton, skeleton_from_dict
-from vitruvian.types import UserError
+from vitruvian.types import Convention, UserError
 
 FORMAT = 1
 MOST_PASSES = 3
@@ -110,6 +110,7 @@ class ModelInfo(_Part):
     parameters: int
     gmacs: float  # of one crop, without the flip test
     data: tuple[DataUsed, ...] = ()
+    convention: Convention = "PC"  # whose left its joints' names mean
     scores: tuple[dict[str, Any], ...] = ()
     parity: dict[str, Any] | None = None  # px between the graph and the net, measured at export
     files: dict[Literal["model.safetensors", "model.onnx", "model.flip.onnx"], FileEntry] = {}

@@ -13,11 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Literal
 
 import numpy as np
 
 # (crops (B, H, W, 3) uint8 RGB, flip test) -> xy_crop (B, J, 2) float32, score (B, J) float32
 Runner = Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray]]
+
+# Whose left a joint's name means: the person's, the observer's, or the joints have no sides.
+Convention = Literal["PC", "OC", ""]
 
 
 class State(IntEnum):

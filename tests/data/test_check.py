@@ -5,10 +5,11 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
+from scipy.io import loadmat
 
 from vitruvian import geometry
 from vitruvian.data.check import check, contact_sheet
-from vitruvian.data.leeds import read_lspet
+from vitruvian.data.leeds import read_lsp, read_lspet
 from vitruvian.data.people import People
 from vitruvian.data.photos import photo_size, read_photo
 from vitruvian.draw import SIDE_COLOURS
@@ -173,6 +174,78 @@ def test_lines(people, tmp_path):
         assert name in text
     people = people.rows(np.repeat(np.arange(5), 3))
     assert "and 5 more" in "\n".join(check(people).lines())  # 10 duplicated rows
+
+
+def turned(people, away):
+    """Forty persons of whom the first `away` are seen from behind, a little elsewhere each."""
+    many = people.rows(np.arange(40) % 5)
+    many.joints[:away, :, 0] = 100 - many.joints[:away, :, 0]
+    many.joints[..., 1] += np.arange(40)[:, None] / 8
+    return many
+
+
+@pytest.mark.parametrize(
+    ("away", "looks", "doubts"),
+    [
+        (0, "OC", {"PC": "declared PC, but the labels look OC"}),
+        (1, "PC", {"OC": "declared OC, but the labels look PC"}),
+        (20, "PC", {"OC": "declared OC, but the labels look PC"}),
+        (38, "exchanged", {"PC": "look exchanged", "OC": "look exchanged"}),
+    ],
+)
+def test_what_the_labels_look_like(people, away, looks, doubts):
+    many = turned(people, away)
+    for convention in ("PC", "OC", ""):
+        report = check(dataclasses.replace(many, convention=convention), decode=False)
+        assert (report.convention, report.looks) == (convention, looks)
+        assert report.front == pytest.approx(1 - away / 40)
+        warnings = [line for line in report.lines() if line.startswith("warning: ")]
+        assert len(warnings) == (convention in doubts)
+        assert all(doubts[convention] in line for line in warnings)
+        assert report.ok
+        named = [line for line in report.lines() if line.startswith("convention: ")]
+        assert len(named) == 1
+        assert convention in named[0]
+
+
+def test_one_pair_is_enough_to_look_person_centric(people):
+    """Hips as the observer names them, shoulders not."""
+    many = turned(people, 0)
+    shoulders = [NAMES.index("right_shoulder"), NAMES.index("left_shoulder")]
+    many.joints[:4, shoulders] = many.joints[:4, shoulders[::-1]]
+    assert check(many, decode=False).looks == "PC"
+
+
+def test_few_persons_look_like_nothing(people):
+    report = check(turned(people, 0).rows(np.arange(29)), decode=False)
+    assert (report.front, report.looks) == (1, "")
+    assert "warning" not in "\n".join(report.lines())
+
+
+def test_photographs_persons_and_joints_that_are_not_defined(people):
+    people.state[:, [2, 13]] = State.UNDEFINED
+    people.state[:4, 5] = State.UNDEFINED  # in a part of the rows: defined
+    shared_by_two = dataclasses.replace(people, image=np.array([4, 4, 7, 8, 8]))
+    report = check(shared_by_two)
+    assert (report.rows, report.photographs) == (5, 3)
+    assert report.undefined == ("right_hip", "head_top")
+    text = "\n".join(report.lines())
+    assert "persons 5 in 3 photographs;" in text
+    assert "joints not defined: right_hip, head_top" in text
+    assert check(people.rows(np.arange(0))).undefined == ()
+    assert check(people).photographs == 5
+
+
+def test_conventions_of_published_labels(shared):
+    lsp = read_lsp(shared / "data" / "lsp")
+    assert check(lsp, limit=0).looks == "PC"
+    assert check(read_lspet(shared / "data" / "lspet"), limit=0).looks == "PC"
+    values = loadmat(shared / "oracles" / "lsp" / "lsp-joints-OC.mat")["joints"]
+    observed = values[:2].transpose(2, 1, 0).astype(np.float32)
+    labels = dataclasses.replace(lsp, joints=observed)
+    report = check(labels, limit=0)
+    assert (report.looks, report.convention) == ("OC", "PC")
+    assert report.front == pytest.approx(0.996)
 
 
 def test_known_faults_of_lspet(shared):

@@ -1,5 +1,7 @@
 """LSP and LSPET: rows checked by hand, and files that are not what they should be."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,7 +12,7 @@ from vitruvian.data.leeds import read_lsp, read_lspet
 from vitruvian.skeleton import LSP
 from vitruvian.types import State, UserError
 
-RANKLE, LHIP, RWRIST, RSHOULDER, HEAD = 0, 3, 6, 8, 13
+RANKLE, LHIP, RWRIST, RSHOULDER, NECK, HEAD = 0, 3, 6, 8, 12, 13
 
 
 def write(folder, values, name="joints"):
@@ -141,7 +143,89 @@ def test_small_lsp_is_zero_based(tmp_path, shared):
     np.testing.assert_allclose(people.joints, values[:2].transpose(2, 1, 0), atol=1e-4)
 
 
+def test_lsp_flags_in_each_part(lsp):
+    hidden = lsp.state == State.OCCLUDED
+    assert hidden[:1000].mean() == pytest.approx(0.0707, abs=5e-5)
+    assert hidden[1000:].mean() == pytest.approx(0.0753, abs=5e-5)
+    share = dict(zip(LSP.joint_names, hidden.mean(0), strict=True))
+    assert share["left_shoulder"] == pytest.approx(0.16, abs=0.005)
+    assert share["right_wrist"] == pytest.approx(0.12, abs=0.005)
+    assert share["left_wrist"] == pytest.approx(0.14, abs=0.005)
+    assert max(share["neck"], share["head_top"]) < 0.01
+
+
+def test_what_the_files_are_for(lsp, lspet):
+    assert (lsp.scored, lspet.scored) == ("test", "val")
+    for people in (lsp, lspet):
+        assert people.convention == "PC"
+        np.testing.assert_array_equal(people.images, np.arange(len(people)) + 1)
+    assert "person-centric (right hip left of the left one: 66.2%)" in lsp.provenance
+
+
+def test_conventions_of_the_evaluation_files(shared):
+    folder = shared / "oracles" / "lsp"
+    person, observer = read_lsp(folder), read_lsp(folder, "OC")
+    assert (person.convention, observer.convention) == ("PC", "OC")
+    assert "lsp-joints-PC.mat, small archive, person-centric" in person.provenance
+    assert "observer-centric (right hip left of the left one: 99.1%)" in observer.provenance
+    np.testing.assert_array_equal(read_lsp(folder / "lsp-joints-OC.mat").joints, observer.joints)
+    assert read_lsp(folder / "lsp-joints-PC.mat").convention == "PC"
+    values = loadmat(folder / "lsp-joints-OC.mat")["joints"]
+    np.testing.assert_allclose(observer.joints, values[:2].transpose(2, 1, 0), atol=1e-5)
+    np.testing.assert_array_equal(observer.state == State.OCCLUDED, values[2].T == 1)
+
+
+def test_sides_of_one_file_in_the_frame_of_another(tmp_path, shared, lsp):
+    """The photographs of the original-size archive need its coordinates, whoever names the sides."""
+    shutil.copy(shared / "data" / "lsp" / "joints.mat", tmp_path)
+    shutil.copy(shared / "oracles" / "lsp" / "lsp-joints-OC.mat", tmp_path)
+    small = read_lsp(tmp_path / "lsp-joints-OC.mat")
+    person, observer = read_lsp(tmp_path), read_lsp(tmp_path, "OC")
+    np.testing.assert_array_equal(person.joints, lsp.joints)
+    assert (person.convention, observer.convention) == ("PC", "OC")
+    assert "joints.mat with the sides of lsp-joints-OC.mat, original-size" in observer.provenance
+    np.testing.assert_array_equal(observer.state, small.state)
+
+    def shape(people):  # free of where and how large the person is
+        xy = people.joints.astype(float)
+        xy = xy - xy.min(1, keepdims=True)
+        return xy / xy.max((1, 2), keepdims=True)
+
+    np.testing.assert_allclose(shape(observer), shape(small), atol=1e-4)
+    other = loadmat(tmp_path / "lsp-joints-OC.mat")["joints"][..., ::-1]
+    savemat(tmp_path / "lsp-joints-OC.mat", {"joints": other})
+    with pytest.raises(UserError, match="label different people"):
+        read_lsp(tmp_path, "OC")
+    savemat(tmp_path / "lsp-joints-OC.mat", {"joints": other[..., :7]})
+    with pytest.raises(UserError, match="label different people"):
+        read_lsp(tmp_path, "OC")
+
+
 # small files
+
+
+@pytest.mark.parametrize(("name", "convention"), [("mine-OC", "OC"), ("joints", "PC")])
+def test_few_people_are_what_their_file_is_called(tmp_path, name, convention):
+    savemat(tmp_path / f"{name}.mat", {"joints": lsp_values(49)})
+    assert read_lsp(tmp_path / f"{name}.mat").convention == convention
+
+
+def test_enough_people_tell_themselves(tmp_path):
+    values = lsp_values(50)
+    values[0, LHIP], values[0, LHIP - 1] = 80, 60  # everybody faces the camera, upright
+    values[1, LHIP - 1 : LHIP + 1], values[1, NECK] = 70, 20
+    savemat(tmp_path / "my-PC.mat", {"joints": values})
+    assert read_lsp(tmp_path / "my-PC.mat").convention == "OC"
+    values[:2, [LHIP, LHIP - 1], :10] = values[:2, [LHIP - 1, LHIP], :10]
+    savemat(tmp_path / "my-OC.mat", {"joints": values})
+    assert read_lsp(tmp_path / "my-OC.mat").convention == "PC"
+
+
+def test_a_file_stands_for_its_folder(tmp_path):
+    folder = write(tmp_path / "lspet", lspet_values(3))
+    assert read_lspet(folder / "joints.mat").label(2) == "im00003.jpg"
+    with pytest.raises(UserError, match=r"lspet/images/im00003\.jpg does not exist"):
+        read_lspet(folder / "joints.mat").size(2)
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 1000, 1300, 1502])
@@ -238,8 +322,15 @@ def test_photographs_are_asked_for_by_row(tmp_path):
     photo, _ = people.photo(1, 1)
     assert photo.shape == (21, 30, 3)
     assert abs(int(photo[10, 10, 0]) - 50) < 3
-    with pytest.raises(UserError, match=r"im00003\.jpg does not exist"):
+    with pytest.raises(
+        UserError,
+        match=r"im00003\.jpg does not exist: unpack lspet_dataset\.zip so that .*images holds the 3 "
+        r"photographs im00001\.jpg to im00003\.jpg",
+    ) as caught:
         people.photo(0, 1)
+    assert isinstance(
+        caught.value.__context__, FileNotFoundError
+    )  # `check` counts these as missing
 
 
 # by name

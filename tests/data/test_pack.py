@@ -1,5 +1,7 @@
 """Packs: the same persons in one file, and nothing but a pack is taken for one."""
 
+import dataclasses
+import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -104,6 +106,73 @@ def test_labels_are_kept(people, tmp_path):
     wide = people.box[:, 2] > 10
     np.testing.assert_allclose(pack.box[wide], expected[wide], atol=1e-3)
     assert np.isnan(pack.box[3]).all()
+
+
+@pytest.mark.parametrize("side", [48, 400])
+def test_columns_move_with_the_crop(people, tmp_path, side):
+    """Boxes show the same pixels, lengths span the same; what is unknown stays so."""
+    dot = np.concatenate([people.joints[:, 2] - 3.5, np.full((8, 2), 7)], 1).astype(np.float32)
+    dot[6] = np.nan
+    length = np.linalg.norm(people.joints[:, 0] - people.joints[:, 2], axis=1)
+    length[2] = np.nan
+    people = dataclasses.replace(
+        people,
+        lengths={"span": length, "other": np.arange(8.0)},
+        boxes={"dot": dot},
+        image=np.arange(8) // 2,
+        weight=np.linspace(1, 2, 8),
+        convention="OC",
+        scored="test",
+    )
+    (tmp_path / "4.png").unlink()
+    write_pack(people, tmp_path / "p", side)
+    pack, rows = read_pack(tmp_path / "p"), np.array([0, 1, 2, 3, 5, 6, 7])
+    assert (pack.convention, pack.scored) == ("OC", "test")
+    np.testing.assert_array_equal(pack.image, [0, 0, 1, 1, 2, 3, 3])
+    np.testing.assert_array_equal(pack.weight, people.weight[rows])
+    assert set(pack.lengths) == {"span", "other"}
+    assert np.isnan(pack.lengths["span"][2])
+    assert np.isnan(pack.boxes["dot"][5]).all()
+    shrink = to_photographs(tmp_path / "p")[:, 0, 0]
+    np.testing.assert_allclose(pack.lengths["other"] * shrink, rows, rtol=1e-6)
+    located = (pack.state[:, [0, 2]] >= State.OCCLUDED).all(1)
+    spans = np.linalg.norm(pack.joints[:, 0] - pack.joints[:, 2], axis=1)
+    for row in np.flatnonzero(located & (rows != 6)):
+        if rows[row] != 2:
+            assert pack.lengths["span"][row] == pytest.approx(spans[row], rel=1e-4)
+        x, y, width, height = pack.boxes["dot"][row]
+        assert width == height == pytest.approx(7 / shrink[row], rel=1e-5)
+        centre = light(pack.photo(row, 1)[0], pack.joints[row, 2], 1 + 6 / shrink[row])
+        assert np.abs(centre - [x + width / 2, y + height / 2]).max() < 0.5
+
+
+@pytest.mark.parametrize(("subsets", "scored"), [(("train", "val"), "val"), (("test",), "test")])
+def test_format_1_is_still_read(people, tmp_path, subsets, scored):
+    """The arrays and the header that format 1 had, sealed as it was."""
+    write_pack(people, tmp_path / "p", 64)
+    with np.load(tmp_path / "p") as file:
+        arrays = {name: file[name] for name in file.files if name not in ("image", "header")}
+        header = json.loads(file["header"].tobytes())
+    for name in ("convention", "scored", "lengths", "boxes", "sha256"):
+        del header[name]
+    kept = {name: arrays.pop(f"subset_{name}") for name in ("train", "val")}
+    arrays |= {f"subset_{name}": kept.get(name, np.array([4, 1])) for name in subsets}
+    header |= {"format": 1, "subsets": list(subsets)}
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
+        digest.update(arrays[name].tobytes())
+    header["sha256"] = digest.hexdigest()
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    with open(tmp_path / "old", "wb") as file:
+        np.savez(file, **arrays)
+    old, new = read_pack(tmp_path / "old"), read_pack(tmp_path / "p")
+    assert (old.convention, old.scored, old.weight, old.image) == ("PC", scored, None, None)
+    assert old.lengths == old.boxes == {}
+    np.testing.assert_array_equal(old.images, people.key)
+    np.testing.assert_array_equal(old.joints, new.joints)
+    np.testing.assert_array_equal(old.photo(7, 1)[0], new.photo(7, 1)[0])
+    assert list(old.subsets) == list(subsets)
 
 
 @pytest.mark.parametrize("side", [32, 90, 500])
@@ -228,8 +297,8 @@ def test_tampered_arrays_and_headers_are_refused(people, tmp_path):
     save(name="lspet")
     with pytest.raises(UserError, match=r"is damaged \(its SHA-256 differs\)"):
         read_pack(path)
-    save(format=2)
-    with pytest.raises(UserError, match="pack format 2, but this version reads 1"):
+    save(format=3)
+    with pytest.raises(UserError, match="pack format 3, but this version reads 1 and 2: write"):
         read_pack(path)
     save(kind="cake")
     with pytest.raises(UserError, match="not a pack: it holds a 'cake'"):

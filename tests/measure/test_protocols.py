@@ -1,154 +1,210 @@
-"""Protocols as values, and results as files and tables."""
+"""Protocols as values: what they refuse, what they say, what may be compared, and how they travel."""
 
 from __future__ import annotations
 
-import io
 import json
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, fields, replace
+from typing import Any
 
-import numpy as np
 import pytest
-from rich.console import Console
 
-from vitruvian.measure.protocols import PROTOCOLS, Protocol, Result, check_comparable, score
-from vitruvian.skeleton import LSP, MPII
-from vitruvian.types import State, UserError
+from vitruvian.measure.protocols import (
+    Protocol,
+    check_comparable,
+    find_protocol,
+    protocol_from_dict,
+)
+from vitruvian.types import UserError
 
-LSPET = PROTOCOLS["lspet-pck-pc"]
-N, J = 11, 14
-
-
-def people() -> tuple[np.ndarray, np.ndarray]:
-    """Truth (N, J, 2) with torsos of 50 px, and states: row 2 lacks a hip, row 5 has no length."""
-    left_shoulder, right_hip = LSP.length("torso")
-    truth = np.random.default_rng(0).uniform(-500, 500, (N, J, 2)).astype(np.float32)
-    truth[:, left_shoulder], truth[:, right_hip] = (60, 20), (30, 60)
-    truth[5, right_hip] = (60, 20)
-    state = np.full((N, J), State.VISIBLE)
-    state[4, :6:5] = State.OCCLUDED
-    state[2, right_hip] = State.MISSING
-    state[7, LSP.index("right_wrist")] = State.MISSING
-    return truth, state
-
-
-def result(shift: float = 0.0, **more: object) -> Result:
-    truth, state = people()
-    pred = truth + np.float32(shift) * (np.arange(J) < 7)[:, None] * np.array([0.6, 0.8])
-    rng = np.random.default_rng(1)
-    return score(LSPET, LSP, pred, truth, state, rng, **more)  # type: ignore[arg-type]
-
-
-def test_the_table_is_keyed_by_name() -> None:
-    assert list(PROTOCOLS) == ["lspet-pck-pc", "lspet-pck-pc-image"]
-    assert all(protocol.name == name for name, protocol in PROTOCOLS.items())
-    assert PROTOCOLS["lspet-pck-pc-image"].box == "whole image"
+PCK = Protocol(
+    name="hand",
+    version=3,
+    metric="pck",
+    skeleton="flic",
+    convention="OC",
+    reference="torso",
+    threshold=0.2,
+    comparator="<=",
+    joints=("nose", "left_wrist", "right_wrist"),
+    averaging="micro",
+    left_out="persons without a torso",
+    source="a paper",
+    auc_upto=0.4,
+    auc_step=0.02,
+    groups=(("wrist", ("left_wrist", "right_wrist")),),
+    quoted=(("PCK@0.1", 0.1),),
+    box="the person's",
+    flip_test=False,
+    decoding="quarter",
+)
+PCP = replace(
+    PCK,
+    name="sticks",
+    metric="pcp",
+    reference="stick",
+    threshold=0.5,
+    groups=(("arms", ("right arm", "left arm")),),
+    parts=(("right arm", ("right_wrist",), ("nose",)), ("left arm", ("left_wrist",), ("nose",))),
+    rule="loose",
+    auc_upto=0.0,
+)
+OKS = replace(PCK, name="similar", metric="oks", skeleton="coco", reference="object_scale")
 
 
 def test_a_protocol_is_a_value() -> None:
-    assert hash(replace(LSPET)) == hash(LSPET)
+    assert hash(replace(PCP)) == hash(PCP)
+    assert replace(PCP) == PCP != replace(PCP, rule="strict")
     with pytest.raises(FrozenInstanceError):
-        LSPET.threshold = 0.5  # type: ignore[misc]
-    values = json.loads(json.dumps(LSPET.to_dict()))
-    assert Protocol(**{**values, "joints": tuple(values["joints"])}) == LSPET
+        PCK.threshold = 0.5  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("field", ["convention", "comparator", "averaging"])
+@pytest.mark.parametrize("field", ["metric", "convention", "comparator", "averaging", "rule"])
 def test_a_protocol_promises_only_what_is_done(field: str) -> None:
-    with pytest.raises(ValueError, match=f"{field} is 'other'"):
-        replace(LSPET, **{field: "other"})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=f"'hand': {field} is 'other', not one of"):
+        replace(PCK, **{field: "other"})  # type: ignore[arg-type]
+
+
+def test_a_rule_is_of_sticks_alone() -> None:
+    with pytest.raises(ValueError, match="rule is 'strict'"):
+        replace(PCK, rule="strict")
+    with pytest.raises(ValueError, match="rule is None"):
+        replace(PCP, rule=None)
+
+
+def test_groups_are_of_what_is_scored() -> None:
+    with pytest.raises(ValueError, match=r"'hand': groups name \['left_hip'\], not scored"):
+        replace(PCK, groups=(("hip", ("left_hip", "nose")),))
+    with pytest.raises(ValueError, match=r"groups name \['nose'\], not scored"):
+        replace(PCP, groups=(("head", ("nose",)),))  # a joint, and no stick
 
 
 def test_one_line_says_what_was_measured() -> None:
-    line = replace(LSPET, flip_test=True).describe()
+    assert PCK.describe() == (
+        "hand version 3: PCK, error <= 0.2 x torso (left_shoulder to right_hip); AUC over 0 to 0.4 "
+        "in steps of 0.02; 3 joints of flic, observer-centric, scored where located; micro average; "
+        "box: the person's; no flip test; decoding: quarter; left out: persons without a torso; "
+        "source: a paper"
+    )
+    said = PCP.describe()
+    assert "loose PCP, the mean error of both ends <= 0.5 x the true stick" in said
+    assert "AUC" not in said
+    strict = replace(PCP, rule="strict", averaging="macro", comparator="<").describe()
+    assert "strict PCP, both ends < 0.5 x the true stick" in strict
+    assert "macro average" in strict
+    assert "AP and AR over OKS 0.50:0.05:0.95, OKS in the square root" in OKS.describe()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"version": 4}, "version 4"),
+        ({"comparator": "<"}, "error < 0.2"),
+        ({"threshold": 0.25}, "<= 0.25 x"),
+        ({"reference": "torso_other"}, "torso_other (right_shoulder to left_hip)"),
+        ({"reference": "head_box"}, "0.6 x diagonal of the head box"),
+        ({"reference": "ear", "skeleton": "arm"}, "x ear;"),
+        ({"convention": "PC"}, "person-centric"),
+        ({"convention": ""}, "without sides"),
+        ({"averaging": "macro"}, "macro average"),
+        ({"auc_upto": 0.5}, "0 to 0.5"),
+        ({"auc_step": 0.01}, "steps of 0.01"),
+        ({"box": "whole image"}, "box: whole image"),
+        ({"flip_test": True}, "; flip test;"),
+        ({"flip_test": None}, "flip test: not stated"),
+        ({"decoding": "soft"}, "decoding: soft"),
+        ({"left_out": "nobody"}, "left out: nobody"),
+        ({"source": "another"}, "source: another"),
+    ],
+)
+def test_a_change_is_said(change: dict[str, Any], says: str) -> None:
+    line = replace(PCK, **change).describe()
+    assert says in line
+    assert says not in PCK.describe()
     assert "\n" not in line
-    for fact in (
-        "lspet-pck-pc version 1", "<= 0.2 x torso (left_shoulder to right_hip)", "0 to 0.2",
-        "14 joints", "person-centric", "micro", "labelled joints x1.25, square", "flip test",
-        "left out: persons whose reference",
-    ):  # fmt: skip
-        assert fact in line
-    assert "no flip test" in LSPET.describe()
 
 
-def test_only_what_was_measured_alike_is_compared() -> None:
-    check_comparable(LSPET, replace(LSPET, name="other", source="another paper"))
-    with pytest.raises(UserError, match=r"box is 'labelled.*'whole image' in the second"):
-        check_comparable(LSPET, PROTOCOLS["lspet-pck-pc-image"])
-    with pytest.raises(UserError, match="convention is"):
-        check_comparable(LSPET, replace(LSPET, flip_test=True, convention="OC"))
-    with pytest.raises(UserError, match="flip_test is False in the first and True"):
-        check_comparable(LSPET, replace(LSPET, flip_test=True))
+@pytest.mark.parametrize("protocol", [PCK, PCP, OKS, replace(PCK, flip_test=None)])
+def test_protocols_survive_a_file(protocol: Protocol) -> None:
+    values = json.loads(json.dumps(protocol.to_dict(), allow_nan=False))
+    assert values == protocol.to_dict()
+    assert list(values) == [f.name for f in fields(Protocol)]
+    again = protocol_from_dict(values)
+    assert again == protocol
+    assert hash(again) == hash(protocol)
 
 
-def test_hand_computed_result() -> None:
-    got = result(shift=10.01)  # 7 of 14 joints a little beyond the threshold of 10 px
-    assert (got.n, got.left_out) == (9, 2)
-    # 9 persons, of whom one lacks the wrist, which is among the shifted joints.
-    assert got.total.n == 9 * 14 - 1
-    assert got.total.value == pytest.approx(63 / 125)
-    assert got.auc.value == pytest.approx(63 / 125)
-    assert got.joints["right_wrist"].n == 8
-    assert got.joints["right_wrist"].value == 0
-    assert got.joints["head_top"].value == got.joints["head_top"].low == 1
-    assert got.total.low <= got.total.value <= got.total.high
+def test_a_file_that_is_no_protocol() -> None:
+    values = PCP.to_dict()
+    with pytest.raises(UserError, match=r"no field 'colour'.*newer version"):
+        protocol_from_dict(values | {"colour": "red"})
+    del values["joints"]
+    with pytest.raises(UserError, match=r"not a whole protocol.*'joints'.*evaluate again"):
+        protocol_from_dict(values)
+    with pytest.raises(UserError, match="metric is 'pdq'"):
+        protocol_from_dict(PCP.to_dict() | {"metric": "pdq"})
+    with pytest.raises(UserError, match="groups name"):
+        protocol_from_dict(PCP.to_dict() | {"parts": []})
 
 
-def test_persons_left_out_do_not_widen_intervals() -> None:
-    truth, state = people()
-    kept = np.delete(np.arange(N), [2, 5])
-    pred = truth + np.random.default_rng(2).normal(0, 9, truth.shape)
-    rows = score(LSPET, LSP, pred, truth, state, np.random.default_rng(1), group=np.arange(N) // 2)
-    pred, truth, state = pred[kept], truth[kept], state[kept]
-    rng = np.random.default_rng(1)
-    alone = score(LSPET, LSP, pred, truth, state, rng, group=kept // 2)
-    assert (rows.joints, rows.total, rows.auc) == (alone.joints, alone.total, alone.auc)
+def test_only_names_and_sources_may_differ() -> None:
+    check_comparable(PCK, replace(PCK, name="other", source="another paper"))
+    changes: dict[str, Any] = {
+        "version": 4,
+        "skeleton": "lsp",
+        "convention": "PC",
+        "reference": "torso_other",
+        "threshold": 0.1,
+        "comparator": "<",
+        "joints": PCK.joints[::-1],
+        "averaging": "macro",
+        "left_out": "nobody",
+        "auc_upto": 0.2,
+        "auc_step": 0.01,
+        "groups": (),
+        "quoted": (),
+        "parts": PCP.parts,
+        "box": "whole image",
+        "flip_test": True,
+        "decoding": "argmax",
+    }
+    of_sticks = {"metric", "rule"}
+    assert {f.name for f in fields(Protocol)} == {"name", "source", *of_sticks, *changes}
+    for field, value in changes.items():
+        for pair in ((PCK, replace(PCK, **{field: value})), (replace(PCK, **{field: value}), PCK)):
+            with pytest.raises(UserError, match=f"cannot be compared: {field} is ") as caught:
+                check_comparable(*pair)
+            assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="metric is 'pck' in the first and 'pcp' in the second"):
+        check_comparable(PCK, PCP)
+    with pytest.raises(UserError, match="rule is 'loose' in the first and 'strict' in the second"):
+        check_comparable(PCP, replace(PCP, rule="strict"))
+    with pytest.raises(UserError, match="flip_test is False in the first and True in the second"):
+        check_comparable(PCK, replace(PCK, flip_test=True))
 
 
-def test_result_as_a_file() -> None:
-    truth, _ = people()
-    nothing = np.full_like(truth, np.nan)
-    poses = {"mean_pose": truth, "image_centre": nothing}
-    values = json.loads(json.dumps(result(baselines=poses).to_dict(), allow_nan=False))
-    assert list(values) == ["protocol", "n", "left_out", "total", "auc", "joints", "baselines"]
-    assert values["protocol"] == LSPET.to_dict()
-    assert values["total"] == values["auc"] == {"value": 1.0, "low": 1.0, "high": 1.0}
-    assert list(values["joints"]) == list(LSP.joint_names)
-    assert list(values["baselines"]) == ["mean_pose", "image_centre"]
-    assert values["baselines"]["mean_pose"]["total"]["value"] == 1
-    assert values["baselines"]["image_centre"]["total"]["value"] == 0
+@pytest.mark.parametrize(
+    ("field", "not_stated", "other"),
+    [
+        ("box", "not stated", "whole image"),
+        ("flip_test", None, True),
+        ("decoding", "not stated", "argmax"),
+    ],
+)
+def test_what_is_not_stated_is_not_compared(field: str, not_stated: Any, other: Any) -> None:
+    unstated = replace(PCK, **{field: not_stated})
+    check_comparable(PCK, unstated)
+    check_comparable(unstated, PCK)
+    check_comparable(unstated, unstated)
+    with pytest.raises(UserError, match="threshold is"):
+        check_comparable(unstated, replace(PCK, threshold=0.1))
+    with pytest.raises(UserError, match=f"{field} is"):
+        check_comparable(PCK, replace(PCK, **{field: other}))
 
 
-def test_baselines_do_not_change_the_figures() -> None:
-    truth, _ = people()
-    assert result(8, baselines={"mean_pose": truth}).total == result(8).total
-
-
-def test_nobody_to_score() -> None:
-    truth, state = people()
-    state[:] = State.MISSING
-    got = score(LSPET, LSP, truth, truth, state, np.random.default_rng(0))
-    assert (got.n, got.left_out) == (0, N)
-    assert got.to_dict()["total"] == {"value": None, "low": None, "high": None}
-    assert got.table().row_count == J + 2
-
-
-def test_another_skeleton_is_refused() -> None:
-    xy, state = np.zeros((2, 16, 2)), np.full((2, 16), State.VISIBLE)
-    with pytest.raises(UserError, match="scores skeleton 'lsp', not 'mpii'"):
-        score(LSPET, MPII, xy, xy, state, np.random.default_rng(0))
-
-
-def test_table_in_percent() -> None:
-    truth, _ = people()
-    poses = {"mean_pose": truth, "image_centre": truth + np.float32(900)}
-    console = Console(width=120, record=True, file=io.StringIO())
-    console.print(result(shift=10.01, baselines=poses, failed=("a.jpg",)).table())
-    text = console.export_text()
-    rows = {line.split("│")[1].strip(): line for line in text.splitlines() if "│" in line}
-    assert [*rows][:J] == list(LSP.joint_names)
-    cells = [cell.strip() for cell in rows["right_wrist"].split("│")[1:-1]]
-    assert cells == ["right_wrist", "0.0", "0.0 to 0.0", "8", "100.0", "0.0"]
-    assert "50.4" in rows["total"]
-    assert "50.4" in rows["AUC 0-0.2"]
-    assert "9 persons scored, 2 left out, unreadable images: 1" in text
-    assert "lspet-pck-pc version 1" in text
+def test_find_protocol() -> None:
+    table = {"lsp-pck-pc": PCK, "lsp-pcp-strict": PCP}
+    assert find_protocol("lsp-pcp-strict", table) is PCP
+    with pytest.raises(
+        UserError, match="no protocol 'lsp-pcp-strikt'; nearest: 'lsp-pcp-strict'; `vitruvian"
+    ):
+        find_protocol("lsp-pcp-strikt", table)

@@ -14,7 +14,6 @@ from vitruvian.skeleton import LSP
 from vitruvian.types import UserError
 from vitruvian.use.boxes import boxes_of_poses
 from vitruvian.use.evaluate import (
-    check_skeleton,
     evaluate,
     image_boxes,
     predict_people,
@@ -125,13 +124,6 @@ def test_protocol_of_another_data_set_and_skeleton(people):
     nameless = replace(people, skeleton=replace(LSP, name="mine", reference=None))
     with pytest.raises(UserError, match="declares no reference length"):
         protocol_for(nameless)
-
-
-def test_other_joints_are_refused(people):
-    fewer = replace(LSP, name="fewer", joint_names=LSP.joint_names[:-1], limbs=(), references={},
-                    reference=None)  # fmt: skip
-    with pytest.raises(UserError, match=r"'fewer' \(13 joints\).*'lsp' \(14 joints\)"):
-        check_skeleton(fewer, people)
 
 
 def test_boxes_of_poses_by_hand():

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 import vitruvian
-from vitruvian.cli import bench, data, demo, evaluate, export, predict, systems, train
+from vitruvian.cli import (
+    bench,
+    compare,
+    data,
+    demo,
+    evaluate,
+    export,
+    predict,
+    protocols,
+    report,
+    systems,
+    train,
+)
 from vitruvian.types import UserError
 
 app = typer.Typer(
@@ -21,6 +33,9 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
+app.command("compare")(compare.compare)
+app.command("report")(report.report)
+app.command("protocols")(protocols.protocols)
 app.command("predict")(predict.predict)
 app.command("demo")(demo.demo)
 app.command("export")(export.export)

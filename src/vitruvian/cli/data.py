@@ -1,4 +1,4 @@
-"""vitruvian data check, vitruvian data pack"""
+"""vitruvian data check, data convert, data stats, data pack"""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from vitruvian.types import UserError
 
 app = typer.Typer(help="Look at data sets and move them.", no_args_is_help=True)
 
@@ -60,3 +62,80 @@ def pack(
 
         report = write_pack(people, out, side, show)
     typer.echo(report.line())
+
+
+@app.command("convert")
+def convert(
+    data: Annotated[str, typer.Argument(help="name=folder or name=file, e.g. mpii=DIR")],
+    out: Annotated[Path, typer.Option(help="The COCO keypoint JSON to write.")],
+    subset: Annotated[str, typer.Option(help="Rows to convert.")] = "all",
+    skeleton: Annotated[
+        str | None, typer.Option(help="Write the joints of this skeleton, matched by name.")
+    ] = None,
+    derive: Annotated[
+        list[str] | None,
+        typer.Option(help="Make a joint of two: neck=left_shoulder+right_shoulder"),
+    ] = None,
+    convention: Annotated[
+        str | None, typer.Option(help="OC: let left be the observer's, where that can be told.")
+    ] = None,
+) -> None:
+    """Write any data set's labels as COCO keypoint JSON, which `coco=FILE` reads back."""
+    from vitruvian.data import open_data
+    from vitruvian.data.coco_files import write_coco
+    from vitruvian.data.union import in_skeleton, known_convention
+    from vitruvian.skeleton import find_skeleton
+
+    people = open_data(data, known_convention(convention)).subset(subset)
+    pairs = dict(_derived(text) for text in derive or [])
+    if skeleton is not None or pairs:
+        target = people.skeleton if skeleton is None else find_skeleton(skeleton)
+        people = in_skeleton(people, target, pairs)
+    write_coco(people, out)
+    typer.echo(f"written: {out}, {len(people)} persons of {len(people.skeleton)} joints")
+    typer.echo(people.provenance)
+
+
+def _derived(text: str) -> tuple[str, tuple[str, str]]:
+    name, equals, pair = text.partition("=")
+    one, plus, other = pair.partition("+")
+    if not (name and equals and one and plus and other):
+        raise UserError(
+            f"--derive {text}: write JOINT=ONE+OTHER, e.g. neck=left_shoulder+right_shoulder"
+        )
+    return name, (one, other)
+
+
+@app.command("stats")
+def stats(
+    data: Annotated[str, typer.Argument(help="name=folder or name=file, e.g. lspet=DIR")],
+    subset: Annotated[str, typer.Option(help="Rows to look at.")] = "all",
+    convention: Annotated[
+        str | None, typer.Option(help="OC: let left be the observer's, where that can be told.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures here.")
+    ] = None,
+    plots: Annotated[Path | None, typer.Option(help="Draw plots into this folder.")] = None,
+) -> None:
+    """Labels of a data set: coverage, torso angles, sizes, and how widely poses are spread."""
+    import json
+    from dataclasses import replace
+
+    from vitruvian.data import open_data
+    from vitruvian.data.stats import stats, write_plots
+    from vitruvian.data.union import known_convention
+    from vitruvian.use.files import write_text
+
+    people = open_data(data, known_convention(convention)).subset(subset)
+    if subset != "all":
+        people = replace(people, name=f"{people.name} {subset}")
+    found = stats(people)
+    for line in found.lines():
+        typer.echo(line)
+    if json_file is not None:
+        write_text(json_file, json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n")
+        typer.echo(f"written: {json_file}")
+    if plots is not None:
+        for path in write_plots(people, plots):
+            typer.echo(f"written: {path}")

@@ -7,31 +7,75 @@ from typing import Annotated
 
 import typer
 
+from vitruvian.types import UserError
+
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A run, a model folder, or a bundled model's name.")],
-    data: Annotated[
-        str | None, typer.Option(help="name=folder, e.g. lspet=DIR; without: rendered figures.")
+    model: Annotated[
+        str | None, typer.Argument(help="A run, a model folder, or a bundled model's name.")
     ] = None,
-    subset: Annotated[str, typer.Option(help="Rows of the data set.")] = "val",
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            "--truth",
+            help="name=folder or name=file, e.g. lspet=DIR; repeated: together; without: rendered "
+            "figures.",
+        ),
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Score this file instead: .json (COCO), .npz, .mat or .h5.")
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="A name of `vitruvian protocols`; without: the data set's.")
+    ] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="Rows of the data set; without: those of published figures.")
+    ] = None,
+    skeleton: Annotated[
+        str | None, typer.Option(help="Joints of the predictions, where the file does not say.")
+    ] = None,
+    base: Annotated[
+        int | None, typer.Option(min=0, max=1, help="Number of the first pixel in the predictions.")
+    ] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Flip test.")] = False,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the first table's figures here.")
+        Path | None, typer.Option("--json", help="Write all figures here.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
     workers: Annotated[int, typer.Option(min=0)] = 2,
 ) -> None:
-    """Score a model on labelled photographs: per joint, with intervals and baselines."""
+    """Score a model, or anybody's predictions, on labelled photographs."""
     from rich.console import Console
 
-    from vitruvian.use.scores import score_model, write_json
+    from vitruvian.skeleton import find_skeleton
+    from vitruvian.use.scores import score_file, score_model, write_json
 
-    results, about = score_model(model, data, subset, flip=flip, device=device, workers=workers)
+    if (model is None) == (predictions is None):
+        raise UserError("give a model, or --predictions FILE with --truth and --protocol")
+    if model is not None:
+        scored = score_model(
+            model, data or (), subset, protocol=protocol, flip=flip, device=device, workers=workers
+        )
+    elif predictions is None or not data or len(data) > 1 or protocol is None:
+        raise UserError("--predictions needs one --truth name=folder and --protocol NAME")
+    else:
+        joints = None if skeleton is None else find_skeleton(skeleton)
+        scored = score_file(predictions, data[0], protocol, subset, skeleton=joints, base=base)
     console = Console()
-    words = "{model} on {data} {subset}: {provenance}".format(**about)
-    console.print(words, highlight=False, soft_wrap=True)
-    for result in results:
+    words = "{of} on {data} {subset}: {provenance}".format(of=model or predictions, **scored.about)
+    console.print(words, highlight=False, markup=False, soft_wrap=True)
+    for note in scored.notes:
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
+    for number, result in enumerate(scored.results):
         console.print(result.table())
+        cuts = result.cuts_table() if number == 0 else None
+        if cuts is not None:
+            console.print(cuts)
+        line = result.protocol.describe()
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for warning in scored.warnings:
+        typer.echo(f"warning: {warning}", err=True)
     if json_file is not None:
-        write_json(json_file, results, about)
-        console.print(f"written: {json_file}", highlight=False)
+        write_json(json_file, scored.to_dict())
+        console.print(f"written: {json_file}", highlight=False, markup=False)

@@ -14,7 +14,21 @@ def train(
     ],
     out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished one goes on.")],
     data: Annotated[
-        str | None, typer.Option(help="name=folder, e.g. lspet=DIR; without: rendered figures.")
+        list[str] | None,
+        typer.Option(
+            help="name=folder, e.g. lspet=DIR; again for a union; without: rendered figures."
+        ),
+    ] = None,
+    weight: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="For each --data, how often its persons together are drawn, relatively; "
+            "without: by their number."
+        ),
+    ] = None,
+    convention: Annotated[
+        str | None,
+        typer.Option(help="PC or OC: whose left and right; OC converts data sets that are PC."),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key.sub=value, e.g. fits.0.epochs=20")
@@ -38,12 +52,14 @@ def train(
             recipe=recipe,
             out=out,
             settings=tuple(settings or ()),
-            data=data,
+            data=tuple(data or ()),
             start_from=start_from,
             device=device,
             seed=seed,
             workers=workers,
             max_minutes=max_minutes,
             quiet=quiet,
+            weights=tuple(weight or ()),
+            convention=convention,
         )
     )

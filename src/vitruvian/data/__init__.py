@@ -7,23 +7,37 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from vitruvian.data.coco import read_coco
+from vitruvian.data.convention import in_convention
+from vitruvian.data.flic import read_flic
 from vitruvian.data.leeds import read_lsp, read_lspet
+from vitruvian.data.mpii import read_mpii
 from vitruvian.data.pack import read_pack
+from vitruvian.data.parse import read_parse
 from vitruvian.data.people import People
-from vitruvian.types import UserError
+from vitruvian.types import Convention, UserError
 
 DATASETS: dict[str, Callable[[Path], People]] = {
     "lspet": read_lspet,
     "lsp": read_lsp,
+    "flic": read_flic,
+    "mpii": read_mpii,
+    "parse": read_parse,
+    "coco": read_coco,
     "pack": read_pack,
 }
+# readers that choose among files of either convention
+_OF_BOTH: dict[str, Callable[[Path, str], People]] = {"lsp": read_lsp, "flic": read_flic}
 
 
-def open_data(argument: str) -> People:
+def open_data(argument: str, convention: Convention | None = None) -> People:
     """A data set from "name=path", or from "name" below the folder that VITRUVIAN_DATA names.
 
+    Args:
+        convention: whose left is meant; labels of the other one are turned where that is possible.
+
     Raises:
-        UserError: the name is unknown, or there is no such folder.
+        UserError: the name is unknown, there is no such folder, or no way to that convention.
     """
     name, equals, where = argument.partition("=")
     if name not in DATASETS:
@@ -36,4 +50,8 @@ def open_data(argument: str) -> People:
         if not root:
             raise UserError(f"where is {name}? Write --data {name}=FOLDER or set VITRUVIAN_DATA")
         where = str(Path(root) / name)
-    return DATASETS[name](Path(where).expanduser())
+    path = Path(where).expanduser()
+    if name in _OF_BOTH and convention:
+        return in_convention(_OF_BOTH[name](path, convention), convention)
+    people = DATASETS[name](path)
+    return in_convention(people, convention) if convention else people

@@ -1,41 +1,53 @@
 """Leeds Sports Pose, both archives, and its extended training set, from their original `joints.mat`.
 
-Johnson & Everingham, BMVC 2010 and CVPR 2011. Joints are person-centric. The quirks, which end here:
+Johnson & Everingham, BMVC 2010 and CVPR 2011. The quirks, which end here:
 
     LSP     joints (3, 14, 2000) = [x, y, flag][joint][image]; flag 1 = *occluded*
             small archive: offsets from the crop's first pixel, 0-based as they stand
             original-size archive: 1-based
+            The archives are person-centric. The files lsp-joints-PC.mat and lsp-joints-OC.mat of
+            evaluation toolkits are in the small archive's frame; the second holds the same coordinates
+            with legs and arms named by the observer's sides.
     LSPET   joints (14, 3, N) = [joint][x, y, flag][image]; flag 1 = *labelled*, else junk
             the official file has 10,000 rows; any number is read
 """
 
 from __future__ import annotations
 
-import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 
 from vitruvian import geometry
+from vitruvian.data.convention import change_sides, observer_centric
+from vitruvian.data.files import Photographs, find_file, read_mat
 from vitruvian.data.people import People
-from vitruvian.data.photos import photo_size, read_photo
 from vitruvian.skeleton import LSP
-from vitruvian.types import State, UserError
+from vitruvian.types import Convention, State, UserError
+
+_OC_FILE = "lsp-joints-OC.mat"
+_LSP_FILES = ("joints.mat", "lsp-joints-PC.mat", _OC_FILE)
+_LEGS = ("right_ankle", "right_knee", "right_hip")
+_ARMS = ("right_wrist", "right_elbow", "right_shoulder")
+_FRONT_IN_OC = 0.85  # people whose right hip is left of the left one: 66 % in PC, 99 % in OC
+_ENOUGH = 50  # people from whom that can be told
 
 
-def read_lspet(root: Path) -> People:
-    """LSPET. Subsets: `val` the last 1,000 rows, `tune` the 500 before them, `train` the rest.
+def read_lspet(path: Path) -> People:
+    """LSPET, from its folder or its file.
+
+    Subsets: `val` the last 1,000 rows, `tune` the 500 before them, `train` the rest.
 
     Raises:
         UserError: a file is absent, or is of another shape or another data set.
     """
-    values = _joints(root, "LSPET")
+    file = _file(path, "LSPET", _LSP_FILES[:1])
+    values = _joints(file, "LSPET")
     if values.ndim != 3 or values.shape[:2] != (14, 3):
         other = " This is LSP's file: use lsp=." if values.shape[:2] == (3, 14) else ""
-        raise UserError(f"{root / 'joints.mat'} has shape {values.shape}, not (14, 3, N).{other}")
+        raise UserError(f"{file} has shape {values.shape}, not (14, 3, N).{other}")
     N = values.shape[2]
-    xy = values[:, :2].transpose(2, 0, 1)
     labelled = values[:, 2].T == 1  # (N, J)
     state = np.where(labelled, State.VISIBLE, State.MISSING).astype(np.uint8)
     first_val = max(N - 1000, 0)
@@ -46,74 +58,141 @@ def read_lspet(root: Path) -> People:
         "tune": rows[first_tune:first_val],
         "val": rows[first_val:],
     }
+    archive = "lspet_dataset.zip"
     note = f"LSPET, {N} rows, person-centric, labelled joints only; for research use"
-    return _people("lspet", root, xy, state, "im{:05d}.jpg", subsets, note)
+    source = _Source("lspet", file, archive, "im{:05d}.jpg", "PC", "val", note)
+    return _people(source, values[:, :2].transpose(2, 0, 1), state, subsets)
 
 
-def read_lsp(root: Path) -> People:
-    """LSP, small or original-size archive. Subsets: `train` rows 1-1000, `test` 1001-2000.
+def read_lsp(path: Path, convention: str | None = None) -> People:
+    """LSP, small or original-size archive, from its folder or one file.
+
+    Subsets: `train` rows 1-1000, `test` 1001-2000. Whether it is person- or observer-centric is told
+    by the labels; files of fewer than 50 rows are observer-centric where their names end in "OC".
+
+    Args:
+        convention: "OC": sides from a folder's lsp-joints-OC.mat, if there is one; the coordinates stay
+            those of its joints.mat, so they fit the photographs.
 
     Raises:
         UserError: a file is absent, or is of another shape or another data set.
     """
-    values = _joints(root, "LSP")
+    file = _file(path, "LSP", _LSP_FILES)
+    xy, flag = _lsp(file)
+    names, sides = file.name, path / _OC_FILE
+    if convention == "OC" and path.is_dir() and sides.is_file() and sides != file:
+        xy, flag = _with_sides(file, xy, flag, sides)
+        names = f"{file.name} with the sides of {sides.name}"
+    N = len(xy)
+    original = bool((xy > 250).any())  # the small archive's images are at most 196 px wide or high
+    state = np.where(flag == 1, State.OCCLUDED, State.VISIBLE).astype(np.uint8)
+    mirrored = xy[:, LSP.swap]
+    front, _ = observer_centric(mirrored, np.isfinite(mirrored).all(-1), LSP)
+    observer = front.mean() > _FRONT_IN_OC if N >= _ENOUGH else file.stem.upper().endswith("OC")
+    rows = np.arange(N)
+    frame, archive = (
+        ("original-size", "lsp_dataset_original.zip") if original else ("small", "lsp_dataset.zip")
+    )
+    note = (
+        f"LSP, {N} rows of {names}, {frame} archive, {'observer' if observer else 'person'}-centric"
+        f" (right hip left of the left one: {front.mean() if N else 0:.1%}); for research use"
+    )
+    source = _Source("lsp", file, archive, "im{:04d}.jpg", "OC" if observer else "PC", "test", note)
+    subsets = {"train": rows[:1000], "test": rows[1000:]}
+    return _people(source, xy - 1 if original else xy, state, subsets)
+
+
+def _lsp(file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (N, J, 2) and flags (N, J) as they stand in the file."""
+    values = _joints(file, "LSP")
     if values.ndim != 3 or values.shape[:2] != (3, 14):
         other = " This is LSPET's file: use lspet=." if values.shape[:2] == (14, 3) else ""
-        raise UserError(f"{root / 'joints.mat'} has shape {values.shape}, not (3, 14, N).{other}")
-    N = values.shape[2]
-    xy = values[:2].transpose(2, 1, 0)
-    original = bool((xy > 250).any())  # the small archive's images are at most 196 px wide or high
-    xy = xy - 1 if original else xy
-    state = np.where(values[2].T == 1, State.OCCLUDED, State.VISIBLE).astype(np.uint8)
-    rows = np.arange(N)
-    frame = "original-size" if original else "small"
-    note = f"LSP, {N} rows, {frame} archive, person-centric; for research use"
-    subsets = {"train": rows[:1000], "test": rows[1000:]}
-    return _people("lsp", root, xy, state, "im{:04d}.jpg", subsets, note)
+        raise UserError(f"{file} has shape {values.shape}, not (3, 14, N).{other}")
+    return values[:2].transpose(2, 1, 0), values[2].T
 
 
-def _joints(root: Path, name: str) -> np.ndarray:
-    path = root / "joints.mat"
-    if not path.is_file():
-        raise UserError(f"no {name} at {root}: it needs joints.mat and images/; see the README")
-    try:
-        values = loadmat(path).get("joints")
-    except Exception:  # scipy raises many kinds for a file that is no .mat
-        raise UserError(f"{path} is not a readable MATLAB file; unpack the archive again") from None
+def _with_sides(
+    file: Path, xy: np.ndarray, flag: np.ndarray, other: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels whose legs and arms have the sides that they have in another file.
+
+    The small archive's images are cut out of the originals and scaled, each on its own; the box around
+    all joints, which does not depend on their names, leads from one frame to the other.
+    """
+    wanted, _ = _lsp(other)
+    problem = f"{other} and {file} label different people: keep one of them"
+    if wanted.shape != xy.shape:
+        raise UserError(problem)
+
+    def low(xy: np.ndarray) -> np.ndarray:
+        return xy.min(1, keepdims=True)  # (N, 1, 2)
+
+    def extent(xy: np.ndarray) -> np.ndarray:
+        return np.ptp(xy, 1).max(-1)[:, None, None]
+
+    wanted = (wanted - low(wanted)) * (extent(xy) / extent(wanted)) + low(xy)
+    all_rows = np.ones(len(xy), bool)
+    turned = change_sides(xy, LSP, all_rows, all_rows)
+    nearer = np.abs(turned - wanted).sum(-1) < np.abs(xy - wanted).sum(-1)  # (N, J)
+    legs, arms = (nearer[:, LSP.index(*names)].any(1) for names in (_LEGS, _ARMS))
+    found = change_sides(xy, LSP, legs, arms)
+    if (np.abs(found - wanted) > 1e-3 * extent(xy)).any():
+        raise UserError(problem)
+    return found, change_sides(flag, LSP, legs, arms)
+
+
+def _file(path: Path, name: str, names: tuple[str, ...]) -> Path:
+    file = find_file(path, names)
+    if file is None:
+        raise UserError(f"no {name} at {path}: it needs {names[0]} and images/; see the README")
+    return file
+
+
+def _joints(file: Path, name: str) -> np.ndarray:
+    values = read_mat(file).get("joints")
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
-        raise UserError(f"{path} holds no array `joints`; is it {name}'s file?")
+        raise UserError(f"{file} holds no array `joints`; is it {name}'s file?")
     return values.astype(np.float64)
 
 
+@dataclass(frozen=True)
+class _Source:
+    name: str
+    file: Path
+    archive: str  # that holds the photographs
+    pattern: str  # of their names
+    convention: Convention
+    scored: str
+    provenance: str
+
+
 def _people(
-    name: str,
-    root: Path,
-    xy: np.ndarray,
-    state: np.ndarray,
-    pattern: str,
-    subsets: dict[str, np.ndarray],
-    provenance: str,
+    source: _Source, xy: np.ndarray, state: np.ndarray, subsets: dict[str, np.ndarray]
 ) -> People:
     located = state >= State.OCCLUDED
     if not np.isfinite(xy[located]).all():
-        raise UserError(f"{root / 'joints.mat'} has labelled joints that are not numbers")
+        raise UserError(f"{source.file} has labelled joints that are not numbers")
     joints = np.where(located[..., None], xy, 0).astype(np.float32)
-    folder = root / "images"
-
-    def path(row: int) -> str:
-        return f"{folder}{os.sep}{pattern.format(row + 1)}"
-
+    N, pattern, folder = len(joints), source.pattern, source.file.parent / "images"
+    cure = (
+        f"unpack {source.archive} so that {folder} holds the {N} photographs "
+        f"{pattern.format(1)} to {pattern.format(N)}"
+    )
+    photographs = Photographs(lambda row: pattern.format(row + 1), (folder,), cure)
     return People(
-        name=name,
+        name=source.name,
         skeleton=LSP,
         joints=joints,
         state=state,
         box=geometry.box_of_joints(joints, located),
-        key=np.arange(len(joints)),
-        photo=lambda row, factor: read_photo(path(row), factor, oriented=False),
-        label=lambda row: pattern.format(row + 1),
-        size=lambda row: photo_size(path(row)),
+        key=np.arange(N),
+        photo=photographs.photo,
+        label=photographs.label,
+        size=photographs.size,
         subsets=subsets,
-        provenance=provenance,
-        encoded=lambda row: Path(path(row)).read_bytes(),
+        provenance=source.provenance,
+        convention=source.convention,
+        scored=source.scored,
+        image=np.arange(N) + 1,
+        encoded=photographs.encoded,
     )

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from vitruvian.data.augment import Augment, change_colour, draw_matrices, paste_
 from vitruvian.data.people import People
 from vitruvian.data.photos import cut, reduction_for
 from vitruvian.types import Crops, State, UserError
+
+_AGAIN = 2**55  # is added to the key of a person each time it comes again: its other draws differ, too
 
 
 @dataclass
@@ -114,28 +116,34 @@ def training_crops(
 ) -> Generator[Crops]:
     """Batches without end from step `start` on; this process's share of each.
 
-    Epochs are permutations laid end to end, cut into global batches of `batch` persons.
+    Epochs are laid end to end and cut into global batches of `batch` persons; each has as many draws
+    as there are persons: all of them, or as `People.weight` says (`epoch_rows`). What is drawn of a
+    person depends on (seed, epoch, key); where one comes again in an epoch, on how often before, too.
 
     Raises:
-        UserError: there is nobody to train on, or the batch does not divide among the processes.
+        UserError: there is nobody to train on, the batch does not divide among the processes, or
+            weights are no numbers from 0 up.
     """
     if not len(people):
         raise UserError(f"data set {people.name!r} has no person to train on")
+    _check_weight(people)
     if batch % processes:
         raise UserError(f"a batch of {batch} does not divide among {processes} processes")
     extent = extents(people)
 
     @functools.lru_cache(maxsize=8)
-    def order(epoch: int) -> np.ndarray:
-        return np.random.default_rng([seed, epoch]).permutation(len(people))
+    def order(epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        return epoch_rows(len(people), people.weight, seed, epoch)
 
     def make(step: int) -> Crops:
         places = np.arange(step * batch + rank, (step + 1) * batch, processes)
         epochs, within = np.divmod(places, len(people))
-        rows = np.array([order(int(e))[p] for e, p in zip(epochs, within, strict=True)])
+        orders = [order(int(e)) for e in epochs]
+        rows = np.array([rows[p] for (rows, _), p in zip(orders, within, strict=True)])
+        before = [int(again[p]) for (_, again), p in zip(orders, within, strict=True)]
         draws = [
-            np.random.default_rng([seed, int(e), int(k)])
-            for e, k in zip(epochs, people.key[rows], strict=True)
+            _draws(seed, int(e), int(k), b)
+            for e, k, b in zip(epochs, people.key[rows], before, strict=True)
         ]
         matrices = draw_matrices(augment, draws, people.box[rows], extent[rows], height, width)
 
@@ -146,6 +154,7 @@ def training_crops(
             return crop, paste_occluders(augment, draws[i], crop, joints, state)
 
         crops = make_crops(people, rows, matrices, height, width, skipped, finish)
+        crops = replace(crops, key=crops.key + np.array(before) * _AGAIN)
         return _mirror_names(crops, people, matrices)
 
     def steps() -> Iterator[int]:
@@ -155,6 +164,50 @@ def training_crops(
             step += 1
 
     yield from ahead(make, steps(), workers)
+
+
+def epoch_rows(
+    count: int, weight: np.ndarray | None, seed: int, epoch: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows (N,) of an epoch of `count` draws, in order, and how often (N,) each came before in it.
+
+    Without weights every row comes once. With weights (count,) a row comes as often as its share of
+    all weights times `count` says, rounded up or down; over epochs the mean is exact. So are, but for
+    one draw, the sums over rows of equal weight (systematic resampling).
+    """
+    rng = np.random.default_rng([seed, epoch])
+    if weight is None:
+        return rng.permutation(count), np.zeros(count, np.int64)
+    expected = count * (weight / weight.sum())
+    times = np.floor(expected * (1 + 1e-12)).astype(np.int64)
+    if left := count - int(times.sum()):
+        mixed = rng.permutation(count)  # who else comes is another in every epoch
+        mixed = mixed[np.argsort(weight[mixed], kind="stable")]
+        ends = np.cumsum(np.maximum(expected - times, 0)[mixed])
+        ends = np.minimum(ends * (left / ends[-1]), left)
+        ends[-1] = left
+        times[mixed] += np.diff(np.floor(ends + rng.random()), prepend=0).astype(np.int64)
+    rows = np.repeat(np.arange(count), times)
+    before = np.arange(count) - np.repeat(np.cumsum(times) - times, times)
+    shuffled = rng.permutation(count)
+    return rows[shuffled], before[shuffled]
+
+
+def _draws(seed: int, epoch: int, key: int, before: int) -> np.random.Generator:
+    """What is random about a person in an epoch in which it came `before` times already."""
+    again = (before,) if before else ()
+    return np.random.default_rng(np.random.SeedSequence([seed, epoch, key], spawn_key=again))
+
+
+def _check_weight(people: People) -> None:
+    weight = people.weight
+    if weight is None:
+        return
+    if not (np.isfinite(weight).all() and weight.min() >= 0 and weight.max() > 0):
+        raise UserError(
+            f"data set {people.name!r} has weights that nobody can be drawn by: they must be numbers "
+            "from 0 up, one of them above 0"
+        )
 
 
 def _mirror_names(crops: Crops, people: People, matrices: np.ndarray) -> Crops:

@@ -4,11 +4,15 @@ The file is an uncompressed .npz, readable without pickle. For N persons with J 
 
     header     (bytes,) uint8: JSON; see `_header` and `_digest`
     joints     (N, J, 2) float32 xy in px of the person's crop; `box` (N, 4) float32 likewise
-    state      (N, J) uint8; key (N,) int64, both as in the data set
+    state      (N, J) uint8; key, image (N,) int64, all as in the data set
+    weight     (N,) float64, where the data set has one
+    length_*   (N,) float64 px of the crop, one for each length; box_* (N, 4) float32 likewise
     to_photo   (N, 2, 3) float32: px of the crop -> px of the photograph
     size       (N, 2) int32: height, width of the crop in px
     photos     (bytes,) uint8: one JPEG after the other; `ends` (N,) int64, where each ends
     subset_*   (rows,) int64, one for each subset
+
+Format 1 had no image, weight, lengths and boxes, and only persons whose left is their own.
 
 A crop shows about `MARGIN` boxes (1.6 times the labelled extent where the box is 1.25 times), as
 far as the photograph reaches. Its edges are moved a little at random: an edge at a fixed distance
@@ -48,7 +52,8 @@ from vitruvian.data.photos import decode_photo, reduction_for
 from vitruvian.skeleton import skeleton_from_dict
 from vitruvian.types import State, UserError
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, 2)  # formats
 MARGIN = 1.28  # sides of the person's box that a crop shows
 JITTER = 0.125  # each edge of a crop is moved by up to this share of its distance
 QUALITY = 56  # of the JPEGs
@@ -131,6 +136,8 @@ def read_pack(path: Path) -> People:
     photos, ends, size = arrays["photos"], arrays["ends"], arrays["size"]
     starts = np.concatenate([[0], ends[:-1]])
     labels: list[str] = header["labels"]
+    names: list[str] = header["subsets"]
+    older = "test" if "test" in names and "val" not in names else "val"
 
     def encoded(row: int) -> bytes:
         return photos[starts[row] : ends[row]].tobytes()
@@ -148,9 +155,15 @@ def read_pack(path: Path) -> People:
         photo=photo,
         label=lambda row: labels[row],
         size=lambda row: (int(size[row, 0]), int(size[row, 1])),
-        subsets={name: arrays[f"subset_{name}"] for name in header["subsets"]},
+        subsets={name: arrays[f"subset_{name}"] for name in names},
         provenance=header["provenance"],
         whole=False,
+        convention=header.get("convention", "PC"),
+        scored=header.get("scored", older),
+        image=arrays.get("image"),
+        lengths={name: arrays[f"length_{name}"] for name in header.get("lengths", [])},
+        boxes={name: arrays[f"box_{name}"] for name in header.get("boxes", [])},
+        weight=arrays.get("weight"),
         encoded=encoded,
     )
 
@@ -249,22 +262,31 @@ def _arrays(people: People, kept: np.ndarray, crops: list[_Crop]) -> dict[str, n
     joints = geometry.apply(to_crop, people.joints[kept].astype(np.float64))
     state = people.state[kept]
     located = state >= State.OCCLUDED
-    box = people.box[kept].astype(np.float64)
-    corner = geometry.apply(to_crop, box[:, None, :2])[:, 0]
     place = np.full(len(people), -1)
     place[kept] = np.arange(len(kept))
     subsets = {f"subset_{name}": place[rows] for name, rows in people.subsets.items()}
     return {
         "joints": np.where(located[..., None], joints, 0).astype(np.float32),
         "state": state.astype(np.uint8),
-        "box": np.concatenate([corner, box[:, 2:] * to_crop[:, :1, 0]], 1).astype(np.float32),
+        "box": _box_in_crop(people.box[kept], to_crop),
         "key": people.key[kept].astype(np.int64),
+        "image": people.images[kept].astype(np.int64),
         "to_photo": to_photo.astype(np.float32),
         "size": np.array([crop.size for crop in crops], np.int32),
         "ends": np.cumsum([len(crop.jpeg) for crop in crops], dtype=np.int64),
         "photos": np.frombuffer(b"".join(crop.jpeg for crop in crops), np.uint8),
         **{name: rows[rows >= 0].astype(np.int64) for name, rows in subsets.items()},
+        **{f"length_{n}": px[kept] * to_crop[:, 0, 0] for n, px in people.lengths.items()},
+        **{f"box_{n}": _box_in_crop(box[kept], to_crop) for n, box in people.boxes.items()},
+        **({} if people.weight is None else {"weight": people.weight[kept].astype(np.float64)}),
     }
+
+
+def _box_in_crop(box: np.ndarray, to_crop: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) float32 through matrices (N, 2, 3) that shift and shrink; NaN stays."""
+    box = box.astype(np.float64)
+    corner = geometry.apply(to_crop, box[:, None, :2])[:, 0]
+    return np.concatenate([corner, box[:, 2:] * to_crop[:, :1, 0]], 1).astype(np.float32)
 
 
 def _header(people: People, kept: np.ndarray, side: int, dropped: int) -> dict[str, Any]:
@@ -277,7 +299,11 @@ def _header(people: People, kept: np.ndarray, side: int, dropped: int) -> dict[s
         "name": people.name,
         "provenance": f"{what}; of: {people.provenance}",
         "skeleton": people.skeleton.to_dict(),
+        "convention": people.convention,
+        "scored": people.scored,
         "subsets": list(people.subsets),
+        "lengths": list(people.lengths),
+        "boxes": list(people.boxes),
         "labels": [people.label(int(row)) for row in kept],
         "side": side,
         "margin": MARGIN,
@@ -310,9 +336,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise UserError(f"{path} is not a pack or is cut short: copy it again") from None
     if kind != "vitruvian pack":
         raise UserError(f"{path} is not a pack: it holds a {str(kind)[:40]!r}")
-    if number != FORMAT:
+    if number not in READ:
+        known = " and ".join(map(str, READ))
         raise UserError(
-            f"{path} has pack format {number}, but this version reads {FORMAT}: write it anew"
+            f"{path} has pack format {number}, but this version reads {known}: write it anew"
         )
     if sha256 != _digest(header, arrays):
         raise UserError(f"{path} is damaged (its SHA-256 differs): copy it again")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from vitruvian.skeleton import Skeleton
-from vitruvian.types import UserError
+from vitruvian.types import Convention, UserError
 
 # (row, factor) -> RGB uint8 (H, W, 3) and the factor, 1 to `factor`, by which it was decoded smaller.
 Photo = Callable[[int, int], tuple[np.ndarray, int]]
@@ -30,6 +30,20 @@ class People:
     subsets: dict[str, np.ndarray]  # name -> rows
     provenance: str  # one line: which file, how many rows, which convention, licence
     whole: bool = True  # photographs are whole, and not cut around each person already
+    convention: Convention = (
+        "PC"  # left is the person's; "OC": the observer's; "": joints without sides
+    )
+    scored: str = "val"  # the subset that published figures are of
+    image: np.ndarray | None = (
+        None  # (N,) int64, the photograph's number; None: `key`, one person each
+    )
+    lengths: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (N,) px that files give
+    boxes: dict[str, np.ndarray] = field(
+        default_factory=dict
+    )  # name -> (N, 4): "face", "torso" ...
+    weight: np.ndarray | None = (
+        None  # (N,) how often a row is trained on, relatively; None: all alike
+    )
     encoded: Callable[[int], bytes] | None = None  # row -> the photograph's file, where it has one
 
     def __len__(self) -> int:
@@ -48,6 +62,11 @@ class People:
             raise UserError(f"data set {self.name!r} has no subset {name!r}, only: {known}")
         return self.rows(self.subsets[name])
 
+    @property
+    def images(self) -> np.ndarray:
+        """(N,) int64: rows of one photograph share a number."""
+        return self.key if self.image is None else self.image
+
     def rows(self, rows: np.ndarray) -> People:
         """Some rows, in the order given."""
         return replace(
@@ -60,6 +79,10 @@ class People:
             label=lambda row: self.label(int(rows[row])),
             size=lambda row: self.size(int(rows[row])),
             subsets={},
+            image=None if self.image is None else self.image[rows],
+            lengths={name: length[rows] for name, length in self.lengths.items()},
+            boxes={name: box[rows] for name, box in self.boxes.items()},
+            weight=None if self.weight is None else self.weight[rows],
             encoded=None if self.encoded is None else self._encoded_rows(rows),
         )
 

@@ -7,8 +7,14 @@ from typing import Any
 import numpy as np
 import yaml
 
-from vitruvian.measure.protocols import Result
+from vitruvian.measure.result import Result, interval, percent
 from vitruvian.models import ModelInfo
+
+_LEFT = {
+    "PC": "person-centric: left is the person's left",
+    "OC": "observer-centric: left is what an observer sees on the left side of an upright person",
+    "": "without sides",
+}
 
 
 def card(
@@ -50,7 +56,7 @@ def _what(info: ModelInfo) -> str:
     joints = ", ".join(info.skeleton.joint_names)
     return (
         f"System `{info.system}`, {info.parameters:,} parameters, {info.gmacs:.2f} GMAC for a crop of "
-        f"{H}x{W} px. Joints ({info.skeleton.name}, person-centric: left is the person's left): "
+        f"{H}x{W} px. Joints ({info.skeleton.name}, {_LEFT[info.convention]}): "
         f"{joints}.\n\n"
         "`model.onnx` takes crops (B, H, W, 3) uint8 RGB and answers joints in px of the crop and "
         "scores; normalisation and decoding are inside. `model.flip.onnx` is the same with the flip "
@@ -111,14 +117,12 @@ def _scores(before: list[Result], after: list[Result], scored_on: str) -> str:
             total = result.total
             rows.append(
                 f"| {label} | {result.protocol.name} | {100 * total.value:.1f} | "
-                f"{100 * total.low:.1f} to {100 * total.high:.1f} | {100 * result.auc.value:.1f} | "
-                f"{result.n} |"
+                f"{interval(total)} | {_area(result)} | {result.n} |"
             )
     for baseline, other in after[0].baselines.items():
         rows.append(
             f"| {baseline.replace('_', ' ')} | {after[0].protocol.name} | {100 * other.total.value:.1f} | "
-            f"{100 * other.total.low:.1f} to {100 * other.total.high:.1f} | "
-            f"{100 * other.auc.value:.1f} | {other.n} |"
+            f"{interval(other.total)} | {_area(other)} | {other.n} |"
         )
     joints = "| " + " | ".join(after[0].joints) + " |"
     rule = "|---" * len(after[0].joints) + "|"
@@ -134,6 +138,10 @@ def _scores(before: list[Result], after: list[Result], scored_on: str) -> str:
             protocols,
         ]
     )
+
+
+def _area(result: Result) -> str:
+    return "-" if result.auc is None else percent(result.auc.value)
 
 
 def _limits(info: ModelInfo) -> str:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import vitruvian
 from vitruvian.data import open_data
 from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
+from vitruvian.data.union import choose_skeleton, converted, known_convention, union
 from vitruvian.learn.devices import Place, bf16_pays, hardware, place
 from vitruvian.learn.recipes import find_recipe
 from vitruvian.learn.report import Report
@@ -35,7 +37,7 @@ from vitruvian.models import DataUsed, ModelInfo, Predict, Preprocessing, write_
 from vitruvian.recipe import Recipe, override, recipe_from_dict
 from vitruvian.skeleton import find_skeleton
 from vitruvian.systems.contract import System
-from vitruvian.types import UserError
+from vitruvian.types import State, UserError
 from vitruvian.use.evaluate import Predicted, predict_people, quick_score, spread
 
 RECIPE, RUN, MODEL = "recipe.yaml", "run.json", "model"
@@ -48,13 +50,28 @@ class Options:
     recipe: str
     out: Path
     settings: tuple[str, ...] = ()
-    data: str | None = None
+    data: tuple[str, ...] = ()  # one "name=folder" each; none: rendered figures
     start_from: str | None = None
     device: str = "auto"
     seed: int | None = None
     workers: int = 2
     max_minutes: float | None = None
     quiet: bool = False
+    weights: tuple[float, ...] = ()  # of the data sets, one each; none: in proportion to their rows
+    convention: str | None = None  # what left and right mean: "PC" or "OC"; None: as in the data
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set of a run, as `run.json` tells of it."""
+
+    name: str
+    skeleton: str
+    convention: str
+    rows: int
+    train: int  # rows that are trained on
+    weight: float | None
+    provenance: str
 
 
 def run(options: Options) -> bool:
@@ -66,26 +83,24 @@ def run(options: Options) -> bool:
     recipe = override(find_recipe(options.recipe), list(options.settings))
     if options.seed is not None:
         recipe = recipe.model_copy(update={"seed": options.seed})
-    people = (
-        open_data(options.data)
-        if options.data
-        else figures(skeleton=find_skeleton(recipe.skeleton))
+    people, sources = open_training(
+        options.data, recipe.skeleton, options.convention, options.weights
     )
     recipe = recipe.model_copy(update={"skeleton": people.skeleton.name})
     system, config = system_and_config(recipe.system, recipe.config, recipe.name)
     with place(options.device) as where:
         net = new_net(system, config, people.skeleton, recipe.seed)
         report = Report(options.out, options.quiet, silent=not where.first)
-        said, learnt = _first_weights(options, recipe, system, net, people)
+        said, learnt = _first_weights(options, recipe, system, net, sources)
         if where.first:
-            _claim_folder(options, recipe, people, where)
+            _claim_folder(options, recipe, people, sources, where)
         if said and not (options.out / STATE).exists():
             report.say(said)
         if where.processes > 1 and where.device.type == "cuda":
             net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
         model = _RunModel(options.out, recipe, system, people, learnt)
         session = _session(options, model, net.to(where.device), where, report)
-        for line in filter(None, _opening(session, people)):
+        for line in filter(None, _opening(session, people, sources)):
             report.say(line)
         try:
             finished = train(session)
@@ -96,6 +111,48 @@ def run(options: Options) -> bool:
             model.write(net, _last_finished(recipe, session.progress.fit) if cut else None)
             report.say(_closing(options, session, finished))
     return finished
+
+
+def open_training(
+    data: Sequence[str],
+    skeleton: str,
+    convention: str | None = None,
+    weights: Sequence[float] = (),
+) -> tuple[People, tuple[Source, ...]]:
+    """Data sets for a training, as one; and what each is.
+
+    One data set keeps its skeleton, and several the one that all share; several with different ones
+    are put together in the skeleton called `skeleton`, if each has most of its joints, else in the
+    first one's. No data: rendered figures with that skeleton.
+
+    Raises:
+        UserError: a data set cannot be opened, they do not fit together, or weights do not fit them.
+    """
+    if weights and len(data) < 2:
+        raise UserError("weights are for several data sets: give --data again, or no --weight")
+    wanted = known_convention(convention)
+    parts = [open_data(each, wanted) for each in data]
+    if not parts:
+        parts = [converted(figures(skeleton=find_skeleton(skeleton)), wanted)]
+    people = union(parts, choose_skeleton(parts, skeleton), weights=weights or None)
+    return people, tuple(
+        Source(
+            name=part.name,
+            skeleton=part.skeleton.name,
+            convention=part.convention,
+            rows=len(part),
+            train=_trained_rows(part, alone=len(parts) == 1),
+            weight=float(weights[i]) if weights else None,
+            provenance=part.provenance,
+        )
+        for i, part in enumerate(parts)
+    )
+
+
+def _trained_rows(part: People, alone: bool) -> int:
+    if "train" in part.subsets:
+        return len(part.subsets["train"])
+    return len(part) if alone or not part.subsets else 0
 
 
 @dataclass(frozen=True)
@@ -122,6 +179,7 @@ class _RunModel:
             parameters=size.parameters,
             gmacs=size.gmacs,
             data=self.learnt,
+            convention=self.people.convention,
         )
         tensors = {name: value.detach().cpu().numpy() for name, value in net.state_dict().items()}
         card = f"# {self.recipe.name}\n\nThe model of a run; `vitruvian export` makes one to hand on.\n"
@@ -129,11 +187,14 @@ class _RunModel:
 
 
 def _first_weights(
-    options: Options, recipe: Recipe, system: System, net: nn.Module, people: People
+    options: Options, recipe: Recipe, system: System, net: nn.Module, sources: Sequence[Source]
 ) -> tuple[str, tuple[DataUsed, ...]]:
     """Weights to start from, before anything is written; what was taken, and all data learnt from."""
-    rows = len(people.subsets.get("train", np.arange(len(people))))
-    learnt = [DataUsed(name=people.name, rows=rows, licence=people.provenance)]
+    learnt = [
+        DataUsed(name=source.name, rows=source.train, licence=source.provenance)
+        for source in sources
+        if source.train and source.weight != 0
+    ]
     lines = [init_backbone(net, recipe.init)]
     if options.start_from:
         line, other = take_from(system, net, options.start_from)
@@ -177,7 +238,9 @@ def _session(
     return session
 
 
-def _claim_folder(options: Options, recipe: Recipe, people: People, where: Place) -> None:
+def _claim_folder(
+    options: Options, recipe: Recipe, people: People, sources: Sequence[Source], where: Place
+) -> None:
     """Makes the run's folder, or finds the same run in it."""
     folder = options.out
     about = {
@@ -185,6 +248,8 @@ def _claim_folder(options: Options, recipe: Recipe, people: People, where: Place
         "provenance": people.provenance,
         "rows": len(people),
         "skeleton": people.skeleton.to_dict(),
+        "convention": people.convention,
+        "sources": [asdict(source) for source in sources],
         "from": options.start_from and Path(options.start_from).name,
     }
     if (folder / RECIPE).exists():
@@ -195,8 +260,8 @@ def _claim_folder(options: Options, recipe: Recipe, people: People, where: Place
     try:
         folder.mkdir(parents=True, exist_ok=True)
         how = {
-            "source": options.data,
-            "command": _command(options, people),
+            "source": list(options.data),
+            "command": _command(options),
             "hardware": hardware(where),
             "versions": {
                 "vitruvian": vitruvian.__version__,
@@ -210,11 +275,15 @@ def _claim_folder(options: Options, recipe: Recipe, people: People, where: Place
         raise UserError(f"cannot write to {folder}: {error.strerror}") from None
 
 
-def _command(options: Options, people: People) -> str:
+def _command(options: Options) -> str:
     """The command without the paths of this machine."""
     parts = ["vitruvian", "train", options.recipe]
-    if options.data:
-        parts += ["--data", f"{options.data.partition('=')[0]}=PATH"]
+    for data in options.data:
+        parts += ["--data", f"{data.partition('=')[0]}=PATH"]
+    for weight in options.weights:
+        parts += ["--weight", f"{weight:g}"]
+    if options.convention is not None:
+        parts += ["--convention", options.convention]
     for setting in options.settings:
         parts += ["--set", setting]
     if options.start_from:
@@ -248,11 +317,10 @@ def _check_same(folder: Path, recipe: Recipe, about: dict[str, Any]) -> None:
     if old_recipe != recipe:
         field = _first_difference(old_recipe.model_dump(), recipe.model_dump())
         raise UserError(f"{folder} holds a different run ({field}); {cure}")
-    for key, value in about.items():
-        if json.loads(json.dumps(value)) != old.get(key):
-            raise UserError(
-                f"{folder} holds a different run ({key} was {old.get(key)!r}, is {value!r}); {cure}"
-            )
+    for key, value in json.loads(json.dumps(about)).items():
+        if key in old and value != old[key]:
+            field = _first_difference(old[key], value, key)
+            raise UserError(f"{folder} holds a different run ({field}); {cure}")
 
 
 def _first_difference(old: Any, new: Any, place: str = "") -> str:
@@ -271,7 +339,7 @@ def _last_finished(recipe: Recipe, fit: int) -> str:
     return recipe.fits[max(fit - 1, 0)].stage
 
 
-def _opening(session: Session, people: People) -> list[str]:
+def _opening(session: Session, people: People, sources: Sequence[Source]) -> list[str]:
     recipe, where = session.recipe, session.where
     steps = sum(fit.planned_steps(len(session.people)) for fit in recipe.fits)
     threads = f", {torch.get_num_threads()} threads" if where.device.type == "cpu" else ""
@@ -280,11 +348,33 @@ def _opening(session: Session, people: People) -> list[str]:
         f"{len(recipe.fits)} fits; {where.device}{threads}, "
         f"{'bf16' if session.bf16 else 'fp32'}, seed {recipe.seed}"
     ]
+    if len(sources) > 1:
+        lines.append(_shares(people, sources))
+    if lacking := _unlabelled(session.people):
+        lines.append(f"nobody has a label of {', '.join(lacking)}: these joints will not be learnt")
     if recipe.precision == "bf16" and not session.bf16:
         lines.append(f"{where.device} has no bfloat16 instructions, so it computes in fp32")
     if session.evaluate is None and any(fit.schedule.law == "plateau" for fit in recipe.fits):
         lines.append(f"{people.name} has nobody to tune on, so the rate will not drop on a plateau")
     return lines
+
+
+def _unlabelled(people: People) -> list[str]:
+    """The joints that nobody who is drawn has."""
+    drawn = np.ones(len(people), bool) if people.weight is None else people.weight > 0
+    labelled = (people.state[drawn] >= State.OCCLUDED).any(0)
+    return [people.skeleton.joint_names[joint] for joint in np.flatnonzero(~labelled)]
+
+
+def _shares(people: People, sources: Sequence[Source]) -> str:
+    """What a union is made of."""
+    weights = [s.train if s.weight is None else s.weight for s in sources]
+    parts = [
+        f"{source.name} {source.train} persons ({weight / max(sum(weights), 1e-9):.0%} of the draws)"
+        for source, weight in zip(sources, weights, strict=True)
+    ]
+    convention = people.convention or "no sides"
+    return f"skeleton {people.skeleton.name}, {convention}: {', '.join(parts)}"
 
 
 def _closing(options: Options, session: Session, finished: bool) -> str:

@@ -13,15 +13,14 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from vitruvian.data import open_data
 from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
 from vitruvian.export import check_parity, halved, parity, point_to_weights, to_onnx
 from vitruvian.learn.card import card
-from vitruvian.learn.run import MODEL, read_run
+from vitruvian.learn.run import MODEL, open_training, read_run
 from vitruvian.learn.runner import load_net, net_runner
-from vitruvian.measure.protocols import Result
+from vitruvian.measure.result import Result
 from vitruvian.models import (
     FLIP_GRAPH,
     GRAPH,
@@ -34,7 +33,7 @@ from vitruvian.models import (
 )
 from vitruvian.systems.contract import System
 from vitruvian.types import Runner, UserError
-from vitruvian.use.evaluate import check_skeleton, evaluate
+from vitruvian.use.evaluate import evaluate
 from vitruvian.use.predict import Model
 from vitruvian.use.runners import onnx_runner
 from vitruvian.use.scores import score_people
@@ -62,7 +61,6 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
     info = read_model(run / MODEL)
     system, net = load_net(run / MODEL, info)
     people = _data(data, about, info)
-    check_skeleton(info.skeleton, people)
     check_replaceable(out)
     subset = next((name for name in ("val", "test") if name in people.subsets), "all")
     console.print(f"tracing {info.name}", highlight=False, soft_wrap=True)
@@ -111,10 +109,11 @@ def _graphs(
 
 
 def _data(data: str | None, about: dict[str, Any], info: ModelInfo) -> People:
-    source = data or about.get("source")
-    if source:
+    source = data or about.get("source") or []
+    if arguments := [source] if isinstance(source, str) else list(source):
+        convention = about.get("convention") or None
         try:
-            return open_data(source)
+            return open_training(arguments, info.skeleton.name, convention)[0]
         except UserError as error:
             raise UserError(f"{error}; say where it is now with --data") from None
     return figures(skeleton=info.skeleton)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_RESAMPLES_AT_ONCE = 100  # bounds memory: 100 x 9,000 weights are 7 MB
+RESAMPLES = 2000
+LEVEL = 0.95
+_AT_ONCE = 100  # resamples; bounds memory: 100 x 20,000 weights are 16 MB
 
 
 @dataclass(frozen=True)
@@ -21,56 +23,111 @@ class Estimate:
     def to_dict(self) -> dict[str, float | None]:
         """Plain values; None in place of NaN, which JSON does not have."""
         values = {"value": self.value, "low": self.low, "high": self.high}
-        return {key: None if np.isnan(share) else share for key, share in values.items()}
+        plain = {key: None if np.isnan(share) else share for key, share in values.items()}
+        return plain | {"n": self.n}
 
 
-def bootstrap(
-    part: np.ndarray,
-    whole: np.ndarray,
-    rng: np.random.Generator,
-    group: np.ndarray | None = None,
-    resamples: int = 2000,
-    level: float = 0.95,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shares sum(part) / sum(whole) with percentile intervals over resampled rows.
+@dataclass(frozen=True)
+class Difference:
+    """By how much the second of two shares of the same persons is larger, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    p: float  # two-sided: how often resamples would lie this far on the other side of zero
+
+    @property
+    def certain(self) -> bool:
+        """Whether zero lies outside the interval."""
+        return self.low > 0 or self.high < 0
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Plain values; None in place of NaN."""
+        values = {"value": self.value, "low": self.low, "high": self.high, "p": self.p}
+        return {key: None if np.isnan(value) else value for key, value in values.items()}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A share made of columns of a tally."""
+
+    label: str
+    columns: tuple[int, ...]
+    macro: bool = False  # the mean of the columns' shares, not the share of their sums
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What each image adds above and below the line of every column, and the figures made of them."""
+
+    part: np.ndarray  # (G, K)
+    whole: np.ndarray  # (G, K), 0 or more
+    figures: tuple[Figure, ...]
+
+    def __post_init__(self) -> None:
+        if self.part.shape != self.whole.shape or self.part.ndim != 2:
+            raise ValueError(
+                f"part {self.part.shape} and whole {self.whole.shape} must have one shape (G, K)"
+            )
+
+
+def estimates(
+    tally: Tally, rng: np.random.Generator, resamples: int = RESAMPLES, level: float = LEVEL
+) -> dict[str, Estimate]:
+    """Each figure with its percentile interval over resampled images.
 
     Args:
-        part: (N, K) what each row adds above the line of K shares, as its correct joints.
-        whole: (N, K) what it adds below the line, 0 or more, as its scored joints.
+        tally: images in which nothing is scored take no part in the draw.
         rng: drawn from; the same state gives the same intervals.
-        group: (N,) the image of each row; rows of one image are drawn together. None: each alone.
-        resamples: as many sets of N rows, or of all groups, are drawn with replacement.
-        level: the share of resamples inside an interval.
-
-    Returns:
-        value, low, high, each (K,); NaN where `whole` sums to 0. The interval holds the value.
-
-    Raises:
-        ValueError: the shapes do not fit each other.
+        resamples: as many sets of G images are drawn with replacement.
+        level: the share of resamples inside an interval; it always holds the value.
 
     Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, percentile interval.
     """
-    if part.shape != whole.shape or part.ndim != 2:
-        raise ValueError(f"part {part.shape} and whole {whole.shape} must have one shape (N, K)")
-    if group is not None and group.shape != part.shape[:1]:
-        raise ValueError(f"group has shape {group.shape}, expected {part.shape[:1]}")
-    K = part.shape[1]
-    sums = np.concatenate([part, whole], 1).astype(np.float64)  # (N, 2 K)
-    if group is not None:
-        sums = _sum_groups(sums, group)
-    total = sums.sum(0)
-    drawn = _resampled_sums(sums, rng, resamples)
-    value = _ratio(total[:K], total[K:])
-    ratios = _ratio(drawn[:, :K], drawn[:, K:])  # (resamples, K)
-    low, high = _quantiles(ratios, np.array([1 - level, 1 + level]) / 2)
-    return value, np.fmin(low, value), np.fmax(high, value)
+    rows = np.concatenate([tally.part, tally.whole], 1).astype(np.float64)
+    rows = rows[tally.whole.any(1)]
+    value = _shares(rows.sum(0, keepdims=True), tally.figures)[0]
+    drawn = _shares(_resampled_sums(rows, rng, resamples), tally.figures)
+    low, high = _quantiles(drawn, level)
+    low, high = np.fmin(low, value), np.fmax(high, value)
+    K = tally.whole.shape[1]
+    count = rows[:, K:].sum(0)
+    return {
+        figure.label: Estimate(
+            float(value[i]), float(low[i]), float(high[i]), int(count[list(figure.columns)].sum())
+        )
+        for i, figure in enumerate(tally.figures)
+    }
 
 
-def _sum_groups(rows: np.ndarray, group: np.ndarray) -> np.ndarray:
-    names, place = np.unique(group, return_inverse=True)
-    sums = np.zeros((len(names), rows.shape[1]))
-    np.add.at(sums, place, rows)
-    return sums
+def differences(
+    one: Tally, other: Tally, rng: np.random.Generator, resamples: int = RESAMPLES
+) -> dict[str, Difference]:
+    """How much larger each figure of `other` is, over images drawn for both at once.
+
+    Raises:
+        ValueError: the tallies are not of the same images and figures.
+
+    Source: paired bootstrap; Koehn, EMNLP 2004, for its use as a test between systems.
+    """
+    if one.figures != other.figures or one.part.shape != other.part.shape:
+        raise ValueError("only tallies of the same images and figures can be paired")
+    rows = [np.concatenate([t.part, t.whole], 1).astype(np.float64) for t in (one, other)]
+    columns = rows[0].shape[1]
+    both = np.concatenate(rows, 1)[one.whole.any(1) | other.whole.any(1)]
+
+    def gap(sums: np.ndarray) -> np.ndarray:
+        return _shares(sums[:, columns:], other.figures) - _shares(sums[:, :columns], one.figures)
+
+    value = gap(both.sum(0, keepdims=True))[0]
+    drawn = gap(_resampled_sums(both, rng, resamples))  # (R, F)
+    low, high = _quantiles(drawn, LEVEL)
+    below, above = (drawn <= 0).sum(0), (drawn >= 0).sum(0)
+    p = np.minimum(1, 2 * (np.minimum(below, above) + 1) / (len(drawn) + 1))
+    return {
+        figure.label: Difference(float(value[i]), float(low[i]), float(high[i]), float(p[i]))
+        for i, figure in enumerate(one.figures)
+    }
 
 
 def _resampled_sums(rows: np.ndarray, rng: np.random.Generator, resamples: int) -> np.ndarray:
@@ -78,25 +135,46 @@ def _resampled_sums(rows: np.ndarray, rng: np.random.Generator, resamples: int) 
 
     Counting drawn numbers gives multinomial weights several times faster than `rng.multinomial`.
     """
-    N = len(rows)
-    if N == 0:
+    G = len(rows)
+    if G == 0:
         return np.zeros((resamples, rows.shape[1]))
     sums = []
-    for start in range(0, resamples, _RESAMPLES_AT_ONCE):
-        R = min(_RESAMPLES_AT_ONCE, resamples - start)
-        drawn = rng.integers(N, size=(R, N)) + N * np.arange(R)[:, None]
-        weight = np.bincount(drawn.ravel(), minlength=R * N).reshape(R, N)
+    for start in range(0, resamples, _AT_ONCE):
+        R = min(_AT_ONCE, resamples - start)
+        drawn = rng.integers(G, size=(R, G)) + G * np.arange(R)[:, None]
+        weight = np.bincount(drawn.ravel(), minlength=R * G).reshape(R, G)
         sums.append(weight.astype(np.float64) @ rows)
     return np.concatenate(sums)
+
+
+def _shares(sums: np.ndarray, figures: tuple[Figure, ...]) -> np.ndarray:
+    """(R, F) figures out of sums (R, 2 K); NaN where nothing is scored."""
+    K = sums.shape[1] // 2
+    part, whole = sums[:, :K], sums[:, K:]
+    shares = np.empty((len(sums), len(figures)))
+    for i, figure in enumerate(figures):
+        columns = list(figure.columns)
+        if figure.macro:
+            shares[:, i] = _mean(_ratio(part[:, columns], whole[:, columns]))
+        else:
+            shares[:, i] = _ratio(part[:, columns].sum(1), whole[:, columns].sum(1))
+    return shares
+
+
+def _mean(ratios: np.ndarray) -> np.ndarray:
+    """(R,): means of rows (R, C) without NaN."""
+    known = ~np.isnan(ratios)
+    return _ratio(np.where(known, ratios, 0).sum(1), known.sum(1))
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
-def _quantiles(ratios: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """(2, K): quantiles down the columns, over the resamples in which anything is scored."""
-    known = ~np.isnan(ratios).all(0)
-    quantiles = np.full((len(at), ratios.shape[1]), np.nan)
-    quantiles[:, known] = np.nanquantile(ratios[:, known], at, axis=0)
+def _quantiles(drawn: np.ndarray, level: float) -> np.ndarray:
+    """(2, F): the interval of each column over the resamples in which anything is scored."""
+    known = ~np.isnan(drawn).all(0)
+    quantiles = np.full((2, drawn.shape[1]), np.nan)
+    at = np.array([1 - level, 1 + level]) / 2
+    quantiles[:, known] = np.nanquantile(drawn[:, known], at, axis=0)
     return quantiles

@@ -1,4 +1,4 @@
-"""PCK, its curve's area, and the lengths that errors are measured in; pure array functions.
+"""PCK, PCKh, PDJ, PCP, the area under a curve, and the swap rate; pure array functions.
 
 Two rules hold throughout. A prediction that is NaN is wrong. A joint whose truth or whose person's
 reference length is not known has the error NaN and is never scored, whatever `scored` says.
@@ -7,11 +7,17 @@ reference length is not known has the error NaN and is never scored, whatever `s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 # Thresholds are built as k * 0.01, and 20 * 0.01 may lie an ulp below the quotient 10 / 50.
 _SLACK = 1e-12
+
+Comparator = Literal["<=", "<"]
+Rule = Literal["strict", "loose"]
+End = Sequence[int]  # the joints whose mean is an end of a stick: one joint, or two
+Stick = tuple[End, End]
 
 
 def reference_length(xy: np.ndarray, located: np.ndarray, pair: Sequence[int]) -> np.ndarray:
@@ -55,9 +61,26 @@ def normalized_errors(pred: np.ndarray, truth: np.ndarray, reference: np.ndarray
     _same_shape("reference", reference, truth.shape[:1])
     usable = np.isfinite(reference) & (reference > 0)
     length = np.where(usable, reference, np.nan).astype(np.float64)
-    distance = np.linalg.norm(pred.astype(np.float64) - truth, axis=-1)
-    distance = np.where(np.isnan(pred).any(-1), np.inf, distance)
-    return np.where(np.isfinite(truth).all(-1), distance, np.nan) / length[:, None]
+    off = pred.astype(np.float64) - truth
+    distance = np.sqrt(off[..., 0] ** 2 + off[..., 1] ** 2)
+    distance[np.isnan(pred[..., 0]) | np.isnan(pred[..., 1])] = np.inf
+    distance[~(np.isfinite(truth[..., 0]) & np.isfinite(truth[..., 1]))] = np.nan
+    return distance / length[:, None]
+
+
+def head_size(head_box: np.ndarray) -> np.ndarray:
+    """MPII's head size: 0.6 x the diagonal of the annotated head box.
+
+    Args:
+        head_box: (N, 4) px, two opposite corners x1 y1 x2 y2; NaN: not known.
+
+    Returns:
+        (N,) px.
+
+    Source: util_get_head_size.m of the MPII toolkit; 0.6 = 0.8 x 0.75.
+    """
+    _same_shape("head_box", head_box, (len(head_box), 4))
+    return 0.6 * np.linalg.norm(head_box[:, 2:].astype(np.float64) - head_box[:, :2], axis=-1)
 
 
 def pck(errors: np.ndarray, scored: np.ndarray, threshold: float) -> float:
@@ -82,8 +105,53 @@ def pck(errors: np.ndarray, scored: np.ndarray, threshold: float) -> float:
 
 def pck_per_joint(errors: np.ndarray, scored: np.ndarray, threshold: float) -> np.ndarray:
     """`pck` of each joint by itself: (J,), 0 to 1, NaN where a joint is never scored."""
+    return pdj(errors, scored, [threshold])[0]
+
+
+def pdj(errors: np.ndarray, scored: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+    """Percentage of Detected Joints: each joint's `pck` at several thresholds, a curve a joint.
+
+    Args:
+        errors: (N, J) in torso diameters, see `normalized_errors`.
+        scored: (N, J) bool.
+        thresholds: T of them, in torso diameters.
+
+    Returns:
+        (T, J), 0 to 1; NaN where a joint is never scored.
+
+    Raises:
+        ValueError: `scored` does not have the shape of `errors`.
+
+    Source: Sapp & Taskar, CVPR 2013; Toshev & Szegedy, CVPR 2014. The formula is that of PCK.
+    """
     scored = counted(errors, scored)
-    return _share((hits(errors, threshold) & scored).sum(0), scored.sum(0))
+    found = np.stack([(hits(errors, t) & scored).sum(0) for t in thresholds])  # (T, J)
+    return _share(found, scored.sum(0))
+
+
+def pckh(
+    pred: np.ndarray,
+    truth: np.ndarray,
+    head: np.ndarray,
+    scored: np.ndarray,
+    threshold: float = 0.5,
+) -> float:
+    """`pck` in head sizes; every scored joint counts the same (MPII's total).
+
+    Args:
+        pred, truth: (N, J, 2) px.
+        head: (N,) px, see `head_size`.
+        scored: (N, J) bool; MPII scores 14 of its 16 joints, without pelvis and thorax.
+
+    Returns:
+        0 to 1; NaN where nothing is scored.
+
+    Raises:
+        ValueError: the shapes do not fit each other.
+
+    Source: Andriluka et al., CVPR 2014; evaluatePCKh.m of the MPII toolkit.
+    """
+    return pck(normalized_errors(pred, truth, head), scored, threshold)
 
 
 def auc(errors: np.ndarray, scored: np.ndarray, upto: float = 0.2, step: float = 0.01) -> float:
@@ -106,6 +174,99 @@ def auc(errors: np.ndarray, scored: np.ndarray, upto: float = 0.2, step: float =
     return _share((area(errors, upto, step) * scored).sum(), scored.sum()).item()
 
 
+def pcp(
+    pred: np.ndarray,
+    truth: np.ndarray,
+    sticks: Sequence[Stick],
+    scored: np.ndarray,
+    rule: Rule = "strict",
+    threshold: float = 0.5,
+) -> float:
+    """Percentage of Correct Parts: every scored stick counts the same.
+
+    Args:
+        pred, truth: (N, J, 2) px.
+        sticks: the S parts, each two ends; an end is the mean of its joints.
+        scored: (N, J) bool; a stick is scored where all its joints are.
+        rule: "strict": both ends within `threshold` true lengths; "loose": the mean of both errors.
+        threshold: in lengths of the true stick.
+
+    Returns:
+        0 to 1; NaN where nothing is scored.
+
+    Raises:
+        ValueError: the shapes do not fit each other, or there is no such rule.
+
+    Source: see `stick_hits`.
+    """
+    correct, counts = stick_hits(pred, truth, sticks, scored, rule, threshold)
+    return _share(correct.sum(), counts.sum()).item()
+
+
+def stick_hits(
+    pred: np.ndarray,
+    truth: np.ndarray,
+    sticks: Sequence[Stick],
+    scored: np.ndarray,
+    rule: Rule = "strict",
+    threshold: float = 0.5,
+    comparator: Comparator = "<=",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which sticks are right, and which are scored; arguments as for `pcp`.
+
+    A stick of length zero (three labels on one point occur) is right only where it is met exactly.
+
+    Returns:
+        correct (N, S) bool, never where not scored; scored (N, S) bool.
+
+    Source: strict: evalPCP of Eichner & Ferrari as DeepPose uses it, eval_pcp.m of the MPI toolkit;
+        loose: Wang, Tian and others. Ends are never exchanged.
+    """
+    if rule not in ("strict", "loose"):
+        raise ValueError(f"PCP is strict or loose, not {rule!r}")
+    _same_shape("pred", pred, truth.shape)
+    _same_shape("scored", scored, truth.shape[:2])
+
+    def ends(xy: np.ndarray) -> np.ndarray:  # (N, S, 2, 2): both ends of each stick
+        both = [[xy[:, list(end)].mean(1, dtype=np.float64) for end in stick] for stick in sticks]
+        return np.moveaxis(np.array(both).reshape(len(sticks), 2, len(xy), 2), 2, 0)
+
+    true = ends(truth)
+    error = np.linalg.norm(ends(pred) - true, axis=-1)  # (N, S, 2)
+    error = np.where(np.isnan(error), np.inf, error)
+    worst = error.max(-1) if rule == "strict" else error.mean(-1)  # (N, S)
+    limit = threshold * np.linalg.norm(true[:, :, 0] - true[:, :, 1], axis=-1)
+    slack = _SLACK * (1 + limit)
+    right = worst <= limit + slack if comparator == "<=" else worst < limit - slack
+    known = scored.astype(bool) & np.isfinite(truth).all(-1)
+    counts = np.stack([known[:, [*a, *b]].all(1) for a, b in sticks], 1)
+    return right & counts, counts
+
+
+def swapped(
+    own: np.ndarray,
+    other: np.ndarray,
+    scored: np.ndarray,
+    swap: Sequence[int],
+    threshold: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions that sit on the mirrored joint: within `threshold` of it and not of their own.
+
+    Args:
+        own: (N, J) `normalized_errors` against the truth.
+        other: (N, J) `normalized_errors` against the truth with its sides exchanged, `truth[:, swap]`.
+        scored: (N, J) bool.
+        swap: for each joint its mirrored one, see `Skeleton.swap`; joints without a side never count.
+        threshold: in reference lengths.
+
+    Returns:
+        swapped (N, J) bool; asked (N, J) bool: joints of pairs of which both are scored.
+    """
+    known = counted(own, scored)
+    asked = known & known[:, swap] & (np.asarray(swap) != np.arange(len(swap)))
+    return hits(other, threshold) & ~hits(own, threshold) & asked, asked
+
+
 def counted(errors: np.ndarray, scored: np.ndarray) -> np.ndarray:
     """(N, J) bool: the joints of `scored` whose error is known.
 
@@ -116,12 +277,14 @@ def counted(errors: np.ndarray, scored: np.ndarray) -> np.ndarray:
     return scored.astype(bool) & ~np.isnan(errors)
 
 
-def hits(errors: np.ndarray, threshold: float) -> np.ndarray:
-    """Bool of any shape: which errors are at most `threshold`; NaN is not."""
+def hits(errors: np.ndarray, threshold: float, comparator: Comparator = "<=") -> np.ndarray:
+    """Bool of any shape: which errors are at most (or, with "<", below) `threshold`; NaN is not."""
+    if comparator == "<":
+        return errors < threshold - _SLACK
     return errors <= threshold + _SLACK
 
 
-def area(errors: np.ndarray, upto: float, step: float) -> np.ndarray:
+def area(errors: np.ndarray, upto: float, step: float, comparator: Comparator = "<=") -> np.ndarray:
     """What each joint adds to the area under the curve; its mean over joints is `auc`.
 
     One joint's curve jumps from 0 to 1 at its error, so its area depends on the first threshold
@@ -140,9 +303,16 @@ def area(errors: np.ndarray, upto: float, step: float) -> np.ndarray:
     steps = round(upto / step)
     if steps < 1 or not np.isclose(steps * step, upto):
         raise ValueError(f"a curve up to {upto} cannot be cut into steps of {step}")
-    thresholds = np.arange(steps + 1) * step + _SLACK
-    below = np.arange(steps, 0, -1) - 0.5  # trapezoid: the step in which it jumps counts half
-    return np.array([steps, *below, 0.0])[np.searchsorted(thresholds, errors)] / steps
+    # The number of the first threshold that is not exceeded; steps + 1: none.
+    if comparator == "<=":
+        first = np.ceil((errors - _SLACK) / step)
+    else:
+        first = np.floor((errors + _SLACK) / step) + 1
+    first = np.where(first <= steps, np.maximum(first, 0), steps + 0.5)  # NaN and inf: none
+    below = np.where(
+        first == 0, steps, steps + 0.5 - first
+    )  # the step in which it jumps counts half
+    return below / steps
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -2,242 +2,172 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+import difflib
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
 
-import numpy as np
-from rich.table import Table
+from vitruvian.measure.metrics import Comparator, Rule
+from vitruvian.skeleton import SKELETONS
+from vitruvian.types import Convention, UserError
 
-from vitruvian.measure import metrics
-from vitruvian.measure.intervals import Estimate, bootstrap
-from vitruvian.skeleton import LSP, SKELETONS, Skeleton
-from vitruvian.types import State, UserError
+Metric = Literal["pck", "pcp", "oks"]
+Averaging = Literal["micro", "macro"]
+Group = tuple[str, tuple[str, ...]]  # a column of the papers' tables, and its joints or sticks
+Part = tuple[str, tuple[str, ...], tuple[str, ...]]  # a stick: its name, the joints of either end
 
-_CONVENTIONS = {"PC": "person-centric", "OC": "observer-centric"}
+NOT_STATED = "not stated"
+_WORDS = {
+    "PC": "person-centric",
+    "OC": "observer-centric",
+    "": "without sides",
+    "head_box": "0.6 x diagonal of the head box",
+    "stick": "the true stick",
+    "object_scale": "the square root of the object's area",
+}
+_FREE = ("name", "source")  # may differ between figures that are compared
+_UNKNOWN = {"box": NOT_STATED, "flip_test": None, "decoding": NOT_STATED}  # of others' predictions
 
 
 @dataclass(frozen=True)
 class Protocol:
     """One way of scoring. Change a field that alters figures and the version rises.
 
-    Whether the flipped image is asked too is set per evaluation, by `dataclasses.replace`.
+    How the predictions were made (`box`, `flip_test`, `decoding`) is set per evaluation, by
+    `dataclasses.replace`; of somebody's file it is not stated.
 
     Raises:
-        ValueError: it promises what `score` does not do.
+        ValueError: it promises what is not done.
     """
 
     name: str
     version: int
+    metric: Metric
     skeleton: str
-    convention: str  # "PC": left is the person's; "OC": left is the observer's
-    reference: str  # the skeleton's length that errors are measured in
+    convention: Convention  # "PC": left is the person's; "OC": left is the observer's
+    reference: str  # the skeleton's length, or the file's, that errors are measured in
     threshold: float  # in reference lengths
-    comparator: str  # "<=": an error equal to the threshold is correct
-    auc_upto: float  # in reference lengths
-    auc_step: float
+    comparator: Comparator  # "<=": an error equal to the threshold is correct
     joints: tuple[str, ...]  # those that are scored where they are located, occluded or not
-    averaging: str  # "micro": every scored joint counts the same in the total
-    box: str  # where the person is looked for
-    flip_test: bool
-    decoding: str
+    averaging: Averaging  # "micro": every scored joint counts the same in the total
     left_out: str
     source: str
+    auc_upto: float = 0.0  # in reference lengths; 0: no curve
+    auc_step: float = 0.01
+    groups: tuple[Group, ...] = ()  # each the mean of its members' figures
+    quoted: tuple[
+        tuple[str, float], ...
+    ] = ()  # the total at more thresholds, by what tables call it
+    parts: tuple[Part, ...] = ()  # of PCP
+    rule: Rule | None = None  # of PCP
+    box: str = NOT_STATED  # where the person is looked for
+    flip_test: bool | None = None
+    decoding: str = NOT_STATED
 
     def __post_init__(self) -> None:
-        done = {"convention": tuple(_CONVENTIONS), "comparator": ("<=",), "averaging": ("micro",)}
+        done = {
+            "metric": get_args(Metric),
+            "convention": get_args(Convention),
+            "comparator": get_args(Comparator),
+            "averaging": get_args(Averaging),
+            "rule": get_args(Rule) if self.metric == "pcp" else (None,),
+        }
         for key, known in done.items():
             if (value := getattr(self, key)) not in known:
                 raise ValueError(f"protocol {self.name!r}: {key} is {value!r}, not one of {known}")
+        units = {part[0] for part in self.parts} if self.metric == "pcp" else set(self.joints)
+        if lost := {member for _, members in self.groups for member in members} - units:
+            raise ValueError(f"protocol {self.name!r}: groups name {sorted(lost)}, not scored")
 
     def describe(self) -> str:
         """One line in words."""
+        facts = [
+            f"{self.name} version {self.version}: {self._measure()}",
+            f"{len(self.joints)} joints of {self.skeleton}, {_WORDS[self.convention]}, scored where "
+            "located",
+            "" if self.metric == "oks" else f"{self.averaging} average",
+            f"box: {self.box}",
+            {True: "flip test", False: "no flip test", None: "flip test: not stated"}[
+                self.flip_test
+            ],
+            f"decoding: {self.decoding}",
+            f"left out: {self.left_out}",
+            f"source: {self.source}",
+        ]
+        return "; ".join(filter(None, facts))
+
+    def _measure(self) -> str:
         skeleton = SKELETONS.get(self.skeleton)
         pair = skeleton.references.get(self.reference) if skeleton else None
-        length = f"{self.reference} ({' to '.join(pair)})" if pair else self.reference
-        return (
-            f"{self.name} version {self.version}: PCK, error {self.comparator} "
-            f"{self.threshold:g} x {length}; AUC over 0 to {self.auc_upto:g} "
-            f"in steps of {self.auc_step:g}; {len(self.joints)} joints of {self.skeleton}, "
-            f"{_CONVENTIONS[self.convention]}, scored where located; {self.averaging} average; "
-            f"box: {self.box}; {'flip test' if self.flip_test else 'no flip test'}; "
-            f"decoding: {self.decoding}; left out: {self.left_out}; source: {self.source}"
-        )
+        length = _WORDS.get(self.reference, self.reference)
+        if pair:
+            length = f"{self.reference} ({' to '.join(pair)})"
+        if self.metric == "oks":
+            return f"AP and AR over OKS 0.50:0.05:0.95, OKS in {length}"
+        if self.metric == "pcp":
+            ends = "both ends" if self.rule == "strict" else "the mean error of both ends"
+            return f"{self.rule} PCP, {ends} {self.comparator} {self.threshold:g} x {length}"
+        words = f"PCK, error {self.comparator} {self.threshold:g} x {length}"
+        if self.auc_upto:
+            words += f"; AUC over 0 to {self.auc_upto:g} in steps of {self.auc_step:g}"
+        return words
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, one for each field."""
-        return asdict(self) | {"joints": list(self.joints)}
+        """Plain values, one for each field, as JSON gives them back."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
 
 
-_LSPET = Protocol(
-    name="lspet-pck-pc",
-    version=1,
-    skeleton="lsp",
-    convention="PC",
-    reference="torso",
-    threshold=0.2,
-    comparator="<=",
-    auc_upto=0.2,
-    auc_step=0.01,
-    joints=LSP.joint_names,
-    averaging="micro",
-    box="labelled joints x1.25, square",
-    flip_test=False,
-    decoding="the system's own, taken back to px of the photograph",
-    left_out="persons whose reference length is unknown or zero",
-    source="Yang & Ramanan, PAMI 2013; torso and comparison of the MPI toolkit's eval_pck.m",
-)
-_LSPET_IMAGE = replace(_LSPET, name="lspet-pck-pc-image", box="whole image")
-PROTOCOLS = {protocol.name: protocol for protocol in (_LSPET, _LSPET_IMAGE)}
+def protocol_from_dict(values: dict[str, Any]) -> Protocol:
+    """The inverse of `Protocol.to_dict`.
+
+    Raises:
+        UserError: a field lacks or is unknown.
+    """
+    known = {f.name for f in fields(Protocol)}
+    if unknown := sorted(set(values) - known):
+        raise UserError(
+            f"a protocol has no field {unknown[0]!r}; was it written by a newer version?"
+        )
+    try:
+        return Protocol(**{key: _frozen(value) for key, value in values.items()})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"this is not a whole protocol: {error}; evaluate again") from None
 
 
 def check_comparable(a: Protocol, b: Protocol) -> None:
     """Refuse to compare figures that were not measured alike; names and sources may differ.
 
+    How the predictions were made is compared only where both say it.
+
     Raises:
         UserError: names the first field that differs.
     """
-    for key in (f.name for f in fields(Protocol) if f.name not in ("name", "source")):
+    for key in (f.name for f in fields(Protocol) if f.name not in _FREE):
         one, other = getattr(a, key), getattr(b, key)
-        if one != other:
+        stated = key not in _UNKNOWN or _UNKNOWN[key] not in (one, other)
+        if one != other and stated:
             raise UserError(
                 f"{a.name!r} and {b.name!r} cannot be compared: {key} is {one!r} in the first and "
                 f"{other!r} in the second; evaluate both under one protocol"
             )
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a set of predictions scores under a protocol, as shares of one."""
-
-    protocol: Protocol
-    n: int  # persons that were scored
-    left_out: int  # persons that were not, by the protocol's rule
-    total: Estimate
-    auc: Estimate
-    joints: dict[str, Estimate]
-    baselines: dict[str, Result] = field(default_factory=dict)  # the same persons, other poses
-    failed: tuple[str, ...] = ()  # images that could not be read
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, shares of one; None where nothing was scored."""
-        return {
-            "protocol": self.protocol.to_dict(),
-            "n": self.n,
-            "left_out": self.left_out,
-            **self._figures(),
-            "baselines": {name: other._figures() for name, other in self.baselines.items()},
-        }
-
-    def table(self) -> Table:
-        """A row a joint, the total and the area; in percent, baselines beside."""
-        unread = f", unreadable images: {len(self.failed)}" if self.failed else ""
-        table = Table(
-            title=f"{self.n} persons scored, {self.left_out} left out{unread}",
-            caption=self.protocol.describe(),
-        )
-        names = [name.replace("_", " ") for name in self.baselines]
-        table.add_column("")
-        for name in ("%", "95 % interval", "n", *names):
-            table.add_column(name, justify="right", no_wrap=True)
-        others = [other._rows() for other in self.baselines.values()]
-        for label, estimate in self._rows().items():
-            if label == "total":
-                table.add_section()
-            interval = f"{_percent(estimate.low)} to {_percent(estimate.high)}"
-            beside = [_percent(rows[label].value) for rows in others]
-            table.add_row(label, _percent(estimate.value), interval, str(estimate.n), *beside)
-        return table
-
-    def _rows(self) -> dict[str, Estimate]:
-        return {**self.joints, "total": self.total, f"AUC 0-{self.protocol.auc_upto:g}": self.auc}
-
-    def _figures(self) -> dict[str, Any]:
-        return {
-            "total": self.total.to_dict(),
-            "auc": self.auc.to_dict(),
-            "joints": {name: joint.to_dict() for name, joint in self.joints.items()},
-        }
-
-
-def score(
-    protocol: Protocol,
-    skeleton: Skeleton,
-    pred: np.ndarray,
-    truth: np.ndarray,
-    state: np.ndarray,
-    rng: np.random.Generator,
-    *,
-    group: np.ndarray | None = None,
-    baselines: Mapping[str, np.ndarray] | None = None,
-    failed: tuple[str, ...] = (),
-) -> Result:
-    """Score predictions under a protocol.
-
-    Args:
-        protocol: says how.
-        skeleton: whose joints `pred`, `truth` and `state` have.
-        pred: (N, J, 2) px of the photograph; NaN counts as wrong.
-        truth: (N, J, 2) px of the photograph.
-        state: (N, J) values of `State`.
-        rng: draws the intervals' resamples.
-        group: (N,) the image of each person, where images show several.
-        baselines: name -> (N, J, 2) predictions scored on the same persons.
-        failed: what could not be read, carried into the result.
+def find_protocol(name: str, table: dict[str, Protocol]) -> Protocol:
+    """A protocol by name.
 
     Raises:
-        UserError: the protocol is for another skeleton.
-        ValueError: the shapes do not fit each other.
+        UserError: there is none; the message names the nearest.
     """
-    if skeleton.name != protocol.skeleton:
+    if name not in table:
+        near = difflib.get_close_matches(name, table, 1, 0)[0]
         raise UserError(
-            f"protocol {protocol.name!r} scores skeleton {protocol.skeleton!r}, "
-            f"not {skeleton.name!r}"
+            f"no protocol {name!r}; nearest: {near!r}; `vitruvian protocols` lists them"
         )
-    located = state >= State.OCCLUDED
-    reference = metrics.reference_length(truth, located, skeleton.length(protocol.reference))
-    errors = metrics.normalized_errors(pred, truth, reference)
-    columns = skeleton.index(*protocol.joints)
-    estimates = _estimates(protocol, errors[:, columns], located[:, columns], rng, group)
-    n = int((~np.isnan(errors).all(1)).sum())
-    return Result(
-        protocol=protocol,
-        n=n,
-        left_out=len(truth) - n,
-        total=estimates[-2],
-        auc=estimates[-1],
-        joints=dict(zip(protocol.joints, estimates, strict=False)),
-        baselines={
-            name: score(protocol, skeleton, other, truth, state, rng, group=group)
-            for name, other in (baselines or {}).items()
-        },
-        failed=failed,
-    )
+    return table[name]
 
 
-def _estimates(
-    protocol: Protocol,
-    errors: np.ndarray,
-    located: np.ndarray,
-    rng: np.random.Generator,
-    group: np.ndarray | None,
-) -> list[Estimate]:
-    """Each joint's, then the total's, then the area's."""
-    scored = metrics.counted(errors, located)  # (N, J)
-    correct = metrics.hits(errors, protocol.threshold) & scored
-    area = metrics.area(errors, protocol.auc_upto, protocol.auc_step) * scored
-    part = np.column_stack([correct, correct.sum(1), area.sum(1)])  # (N, J + 2)
-    whole = np.column_stack([scored, scored.sum(1), scored.sum(1)])
-    # A person with nothing scored must not take part in the draw: it was left out.
-    drawn = scored.any(1)
-    group = None if group is None else group[drawn]
-    value, low, high = bootstrap(part[drawn], whole[drawn], rng, group)
-    count = whole.sum(0)
-    return [
-        Estimate(float(v), float(lo), float(hi), int(n))
-        for v, lo, hi, n in zip(value, low, high, count, strict=True)
-    ]
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _percent(share: float) -> str:
-    return "-" if np.isnan(share) else f"{100 * share:.1f}"
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value

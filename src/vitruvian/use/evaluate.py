@@ -8,13 +8,17 @@ from typing import Literal
 import numpy as np
 
 from vitruvian import geometry
+from vitruvian.data.convention import change_sides, observer_centric
 from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.people import People
 from vitruvian.measure import baselines, metrics
-from vitruvian.measure.protocols import PROTOCOLS, Protocol, Result, score
+from vitruvian.measure.protocol_table import PROTOCOLS
+from vitruvian.measure.protocols import Group, Protocol
+from vitruvian.measure.result import Result
+from vitruvian.measure.scoring import Truth, check_truth, score
 from vitruvian.models import Predict
 from vitruvian.skeleton import Skeleton
-from vitruvian.types import Runner, State, UserError
+from vitruvian.types import Convention, Runner, State, UserError
 from vitruvian.use.boxes import boxes_of_poses
 
 Look = Literal["labelled", "image", "found"]
@@ -54,34 +58,81 @@ def predict_people(
 
 
 def protocol_for(
-    people: People, look: Look = "labelled", flip: bool = False, passes: int = 2
+    people: People,
+    look: Look = "labelled",
+    flip: bool = False,
+    passes: int = 2,
+    chosen: Protocol | None = None,
+    turned: bool = False,
 ) -> Protocol:
-    """LSPET's protocol, or its reading for another skeleton: PCK@0.2 of the skeleton's reference.
+    """The protocol of a data set's published figures, with how the predictions are made filled in.
+
+    A data set without one is scored as LSPET is: PCK@0.2 of its skeleton's reference length.
+
+    Args:
+        chosen: this protocol instead.
+        turned: the answers are turned from person-centric to observer-centric.
 
     Raises:
         UserError: the skeleton declares no reference length.
     """
-    skeleton = people.skeleton
-    protocol = PROTOCOLS["lspet-pck-pc" if look == "labelled" else "lspet-pck-pc-image"]
+    protocol = chosen or _published(people) or _generic(people)
+    box = PROTOCOLS["lspet-pck-pc" if look == "labelled" else "lspet-pck-pc-image"].box
+    name = protocol.name if look == "labelled" else f"{protocol.name}-{look}"
     if look == "found":
         times = "once" if passes == 2 else f"{passes - 1} times"
-        words = f"whole image, then {times} the joints found x1.25, square"
-        protocol = replace(protocol, name=protocol.name + "-found", box=words)
-    if people.name != "lspet":
-        if skeleton.reference is None:
-            raise UserError(
-                f"skeleton {skeleton.name!r} declares no reference length to measure errors in: "
-                "add `reference:` and `references:` to its file"
-            )
-        protocol = replace(
-            protocol,
-            name=protocol.name.replace("lspet-pck-pc", f"{people.name}-pck"),
-            skeleton=skeleton.name,
-            reference=skeleton.reference,
-            joints=skeleton.joint_names,
-            source="lspet-pck-pc, read for another data set",
+        box = f"whole image, then {times} the joints found x1.25, square"
+        name = f"{protocol.name}-image-found"
+    decoding = PROTOCOLS["lspet-pck-pc"].decoding
+    if turned:
+        decoding += ", then person-centric answers turned to what an observer sees (torso rule)"
+    return replace(protocol, name=name, box=box, flip_test=flip, decoding=decoding)
+
+
+def _published(people: People) -> Protocol | None:
+    known = people.lengths.get("head_box")
+    if people.name == "mpii" and known is not None and np.isfinite(known).any():
+        return PROTOCOLS["mpii-pckh"]
+    return PROTOCOLS.get(f"{people.name}-pck-{people.convention.lower()}")
+
+
+def _generic(people: People) -> Protocol:
+    skeleton = people.skeleton
+    if skeleton.reference is None:
+        raise UserError(
+            f"skeleton {skeleton.name!r} declares no reference length to measure errors in: "
+            "add `reference:` and `references:` to its file"
         )
-    return replace(protocol, flip_test=flip)
+    return replace(
+        PROTOCOLS["lspet-pck-pc"],
+        name=f"{people.name}-pck",
+        skeleton=skeleton.name,
+        convention=people.convention,
+        reference=skeleton.reference,
+        joints=skeleton.joint_names,
+        groups=_groups(skeleton),
+        source="lspet-pck-pc, read for another data set",
+    )
+
+
+def _groups(skeleton: Skeleton) -> tuple[Group, ...]:
+    """A group for each flip pair, named by what both names share."""
+    return tuple(
+        (one.removeprefix("right_").removeprefix("left_"), (one, other))
+        for one, other in skeleton.flip_pairs
+    )
+
+
+def truth_of(people: People) -> Truth:
+    """What predictions for a data set are scored against."""
+    return Truth(
+        people.skeleton,
+        people.joints.astype(np.float64),
+        people.state,
+        people.convention,
+        people.lengths,
+        people.image,
+    )
 
 
 def image_boxes(people: People) -> np.ndarray:
@@ -96,13 +147,134 @@ def image_boxes(people: People) -> np.ndarray:
     return np.stack([box(row) for row in range(len(people))])
 
 
-def check_skeleton(model: Skeleton, people: People) -> None:
-    """Raises UserError when a model's joints are not those that the data set labels."""
-    if model.joint_names != people.skeleton.joint_names:
+def answered(protocol: Protocol, model: Skeleton) -> Protocol:
+    """The protocol for the joints that a model of another skeleton answers.
+
+    Raises:
+        UserError: it answers none of them, or a part of PCP lacks an end.
+    """
+    if not (lost := {name for name in protocol.joints if name not in model.joint_names}):
+        return protocol
+    joints = tuple(name for name in protocol.joints if name not in lost)
+    if not joints or protocol.metric != "pck":
         raise UserError(
-            f"the model answers skeleton {model.name!r} ({len(model)} joints), but data set "
-            f"{people.name!r} labels {people.skeleton.name!r} ({len(people.skeleton)} joints)"
+            f"protocol {protocol.name!r} needs {sorted(lost)[0]!r}, which the model's skeleton "
+            f"{model.name!r} does not have"
         )
+    groups = tuple(
+        (label, kept) for label, members in protocol.groups if (kept := _but(members, lost))
+    )
+    return replace(protocol, name=f"{protocol.name}-shared", joints=joints, groups=groups)
+
+
+def protocol_of_model(
+    people: People,
+    model: Skeleton,
+    look: Look = "labelled",
+    flip: bool = False,
+    passes: int = 2,
+    chosen: Protocol | None = None,
+    convention: Convention = "",
+) -> Protocol:
+    """`protocol_for`, for the joints that a model answers: known to fit before its net has run.
+
+    Args:
+        convention: whose left the model means.
+
+    Raises:
+        UserError: the protocol does not fit the data set or the model.
+    """
+    protocol = protocol_for(people, look, flip, passes, chosen, turns(convention, people))
+    if protocol.metric == "oks":
+        raise UserError(
+            f"protocol {protocol.name!r} scores COCO results: write the model's with `vitruvian "
+            "predict --boxes`, then score them with `vitruvian eval --predictions`"
+        )
+    truth = truth_of(people)
+    check_truth(protocol, truth)
+    if protocol.metric == "pck":
+        truth.reference(protocol.reference)
+    return answered(protocol, model)
+
+
+def _but(members: tuple[str, ...], lost: set[str]) -> tuple[str, ...]:
+    return tuple(name for name in members if name not in lost)
+
+
+def by_name(xy: np.ndarray, model: Skeleton, data: Skeleton) -> np.ndarray:
+    """Poses (N, J, 2) of a model's skeleton -> those of a data set's; NaN for joints it lacks."""
+    if model.joint_names == data.joint_names:
+        return xy
+    moved = np.full((len(xy), len(data), 2), np.nan, xy.dtype)
+    shared = [name for name in data.joint_names if name in model.joint_names]
+    moved[:, data.index(*shared)] = xy[:, model.index(*shared)]
+    return moved
+
+
+def turns(convention: Convention, people: People) -> bool:
+    """Whether answers in a convention must be turned to be compared with the labels.
+
+    Raises:
+        UserError: they cannot be: it is not told who faces away.
+    """
+    if "" in (convention, people.convention) or convention == people.convention:
+        return False
+    if people.convention == "PC":
+        raise UserError(
+            f"the model answers what an observer sees (OC), data set {people.name!r} is labelled PC: "
+            "score it under a protocol of OC labels"
+        )
+    return True
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a model answers for the persons of a data set, looked for in one way."""
+
+    xy: np.ndarray  # (N, J, 2) xy_image, the joints of the data set; NaN where there is no answer
+    box: np.ndarray  # (N, 4) where it looked first
+    unread: tuple[str, ...]  # photographs
+
+
+def find(
+    runner: Runner,
+    people: People,
+    crop: tuple[int, int],
+    *,
+    look: Look = "labelled",
+    skeleton: Skeleton | None = None,
+    convention: Convention = "",
+    flip: bool = False,
+    predict: Predict = Predict(),  # noqa: B008
+    margin: float = 1.25,
+    workers: int = 1,
+) -> Found:
+    """A model's answers; arguments as for `evaluate`.
+
+    Raises:
+        UserError: nobody is there, no photograph can be read, or there are no whole photographs.
+    """
+    if look != "labelled" and not people.whole:
+        raise UserError(
+            f"data set {people.name!r} holds crops, not whole photographs ({people.provenance}): "
+            "only the labelled joints' box can be evaluated on it"
+        )
+    if not len(people):
+        raise UserError(f"data set {people.name!r}: nobody is in this subset")
+    first = people.box if look == "labelled" else image_boxes(people)
+    predicted = predict_people(runner, people, first, crop, flip=flip, workers=workers)
+    box = first
+    for _ in range(predict.passes - 1 if look == "found" else 0):
+        box = boxes_of_poses(predicted.xy, predicted.score, box, predict.box_threshold, margin)
+        predicted = predict_people(runner, people, box, crop, flip=flip, workers=workers)
+    unread = predicted.skipped.reasons
+    if len(unread) == len({people.label(row) for row in range(len(people))}):
+        raise UserError(f"not one photograph could be read: {predicted.skipped.summary()}")
+    xy = by_name(predicted.xy, skeleton or people.skeleton, people.skeleton)
+    if turns(convention, people):
+        legs, arms = observer_centric(xy, np.isfinite(xy).all(-1), people.skeleton)
+        xy = change_sides(xy, people.skeleton, legs, arms)
+    return Found(xy, first, tuple(unread))
 
 
 def evaluate(
@@ -111,6 +283,9 @@ def evaluate(
     crop: tuple[int, int],
     *,
     look: Look = "labelled",
+    protocol: Protocol | None = None,
+    skeleton: Skeleton | None = None,
+    convention: Convention = "",
     trained_on: People | None = None,
     flip: bool = False,
     predict: Predict = Predict(),  # noqa: B008
@@ -122,53 +297,40 @@ def evaluate(
     Args:
         look: where each person is looked for: the labelled joints' box, the whole image, or, as
             `predict` does in several passes, the whole image and then the box of what was found.
+        protocol: None is that of the data set; see `protocol_for`.
+        skeleton: the joints that the runner answers, where they are not the data set's: those of one
+            name are compared, the protocol's other joints are not scored.
+        convention: whose left the runner means; "" is that of the data set. Person-centric answers are
+            turned to what an observer sees by the torso rule where the labels are so.
         predict: how many looks "found" takes, and which joints make its boxes.
         margin: side of those boxes in extents of the joints.
         trained_on: where the mean pose is measured; None: on the rows scored.
     """
-    if look != "labelled" and not people.whole:
-        raise UserError(
-            f"data set {people.name!r} holds crops, not whole photographs ({people.provenance}): "
-            "only the labelled joints' box can be evaluated on it"
-        )
-    if not len(people):
-        raise UserError(f"data set {people.name!r}: nobody is in this subset")
-    protocol = protocol_for(people, look, flip, predict.passes)
-    box = people.box if look == "labelled" else image_boxes(people)
-    predicted = predict_people(runner, people, box, crop, flip=flip, workers=workers)
-    found = box
-    for _ in range(predict.passes - 1 if look == "found" else 0):
-        found = boxes_of_poses(predicted.xy, predicted.score, found, predict.box_threshold, margin)
-        predicted = predict_people(runner, people, found, crop, flip=flip, workers=workers)
-    if len(predicted.skipped.reasons) == len(people):
-        raise UserError(f"not one photograph could be read: {predicted.skipped.summary()}")
+    model = skeleton or people.skeleton
+    asked = protocol_of_model(people, model, look, flip, predict.passes, protocol, convention)
+    found = find(
+        runner, people, crop, look=look, skeleton=skeleton, convention=convention, flip=flip,
+        predict=predict, margin=margin, workers=workers,
+    )  # fmt: skip
     source = trained_on if trained_on is not None and len(trained_on) else people
     source_box = source.box if look == "labelled" else image_boxes(source)
     mean = baselines.mean_pose(baselines.in_box_units(source.joints, source_box), source.state)
     others = {
-        "mean_pose": baselines.predict_mean_pose(mean, box),
-        "image_centre": baselines.predict_centre(box, len(people.skeleton)),
+        "mean_pose": baselines.predict_mean_pose(mean, found.box),
+        "image_centre": baselines.predict_centre(found.box, len(people.skeleton)),
     }
-    return score(
-        protocol,
-        people.skeleton,
-        predicted.xy,
-        people.joints.astype(np.float64),
-        people.state,
-        np.random.default_rng(SEED),
-        baselines=others,
-        failed=tuple(predicted.skipped.reasons),
-    )
+    rng = np.random.default_rng(SEED)
+    return score(asked, truth_of(people), found.xy, rng, baselines=others, failed=found.unread)
 
 
 def quick_score(predicted: Predicted, people: People) -> float:
     """The total of `evaluate` in the labelled joints' box, without intervals: what a training looks at."""
     protocol = protocol_for(people)
-    truth, located = people.joints.astype(np.float64), people.state >= State.OCCLUDED
-    pair = people.skeleton.length(protocol.reference)
-    reference = metrics.reference_length(truth, located, pair)
-    errors = metrics.normalized_errors(predicted.xy, truth, reference)
-    return metrics.pck(errors, located, protocol.threshold)
+    truth = truth_of(people)
+    reference = truth.reference(protocol.reference)
+    errors = metrics.normalized_errors(predicted.xy, truth.xy, reference)
+    columns = people.skeleton.index(*protocol.joints)
+    return metrics.pck(errors[:, columns], truth.located[:, columns], protocol.threshold)
 
 
 def spread(predicted: Predicted, people: People) -> float:

@@ -96,6 +96,23 @@ class WholeFile:
         return UserError(f"{self.path} cannot be written ({error.strerror}): check the folder")
 
 
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file that is whole or absent at any time; makes its folder.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{path.parent} cannot be made ({error.strerror}): check the folder"
+        ) from None
+    file = WholeFile(path)
+    file.write(text)
+    file.close()
+
+
 class CocoWriter:
     """Poses as a COCO results file, one person a line; valid JSON whenever it is closed.
 

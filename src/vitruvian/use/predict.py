@@ -72,11 +72,22 @@ class Model:
 def load(name: str | Path = "default", device: str = "auto") -> Model:
     """A model by its name or folder; see `models.find_model` and `runners.open_runner`.
 
+    Args:
+        name: "NAME@STAGE" answers with the stages up to that one, which needs torch.
+
     Raises:
         UserError: there is no such model, it is damaged, or it needs torch and that is absent.
     """
+    stage = None
+    if "@" in str(name) and not Path(name).exists():
+        name, _, stage = str(name).rpartition("@")
     folder = find_model(name)
     info = read_model(folder)
+    if stage is not None:
+        predict = info.predict.model_copy(update={"upto": stage})
+        info = info.model_copy(
+            update={"predict": predict, "files": {}}
+        )  # the graph is of all stages
     return Model(info, open_runner(folder, info, device), folder)
 
 

@@ -1,50 +1,111 @@
-"""A model by name on a data set by name: what `eval` prints."""
+"""Models and files of predictions on data sets, by name: what `eval` prints."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from vitruvian.data import open_data
 from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
-from vitruvian.measure.protocols import Result
-from vitruvian.use.evaluate import Look, check_skeleton, evaluate
-from vitruvian.use.files import WholeFile
+from vitruvian.data.union import union
+from vitruvian.measure import baselines
+from vitruvian.measure.protocol_table import PROTOCOLS
+from vitruvian.measure.protocols import Protocol, find_protocol
+from vitruvian.measure.result import Result
+from vitruvian.measure.scoring import check_truth, score
+from vitruvian.skeleton import Skeleton
+from vitruvian.types import Convention, UserError
+from vitruvian.use.doubts import other_persons, swapped_sides
+from vitruvian.use.evaluate import SEED, Look, evaluate, truth_of
+from vitruvian.use.files import write_text
+from vitruvian.use.oks_scores import oks_result, poses_as_results, result_list, truth_values
 from vitruvian.use.predict import Model, load
+from vitruvian.use.predictions import Predictions, read_predictions
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Results, what they are of, and what the reader of them should know."""
+
+    results: tuple[Result, ...]
+    about: dict[str, str]  # model or predictions, data, subset, provenance
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The first result's figures, and the others under `also`, as shares of one."""
+        plain = [result.to_dict() | {"failed": len(result.failed)} for result in self.results]
+        said = {"notes": list(self.notes), "warnings": list(self.warnings)}
+        return self.about | plain[0] | said | {"also": plain[1:]}
+
+
+def open_truth(data: str, protocol: Protocol | None) -> People:
+    """A data set whose left is the protocol's.
+
+    Raises:
+        UserError: no such data set, or no way to that convention.
+    """
+    return open_data(data, (protocol.convention or None) if protocol else None)
+
+
+def subset_name(people: People, asked: str | None) -> str:
+    """The subset asked for, else the one that published figures are of, where there is one."""
+    return asked or (people.scored if people.scored in people.subsets else "all")
 
 
 def score_model(
     name: str,
-    data: str | None,
-    subset: str,
+    data: Sequence[str],
+    subset: str | None,
     *,
+    protocol: str | None = None,
     flip: bool = False,
     device: str = "auto",
     workers: int = 2,
-) -> tuple[list[Result], dict[str, str]]:
+) -> Scored:
     """The labelled joints' box first, then the whole image, then what `predict` does by itself.
 
-    Returns:
-        The results, and what they are of: model, data, subset, provenance.
+    Args:
+        data: several are put together in the model's joints; none is rendered figures.
 
     Raises:
-        UserError: no such model, data set or subset, or the joints differ.
+        UserError: no such model, data set, subset or protocol, or none of the joints is shared.
     """
     model = load(name, device)
-    people = open_data(data) if data else figures(skeleton=model.info.skeleton)
-    check_skeleton(model.info.skeleton, people)
-    about = {
-        "model": model.info.name,
-        "data": people.name,
-        "subset": subset,
-        "provenance": people.provenance,
-    }
-    return score_people(model, people, subset, flip=flip, workers=workers), about
+    chosen = None if protocol is None else find_protocol(protocol, PROTOCOLS)
+    if not data:
+        people, asked = figures(skeleton=model.info.skeleton), subset or "val"
+    else:
+        people = _together(data, chosen, model)
+        asked = subset_name(people, subset)
+    results = score_people(model, people, asked, protocol=chosen, flip=flip, workers=workers)
+    upto = model.info.predict.upto
+    named = f"{model.info.name}@{upto}" if upto else model.info.name
+    return Scored(tuple(results), _about(people, asked, model=named))
+
+
+def _together(data: Sequence[str], protocol: Protocol | None, model: Model) -> People:
+    """The data sets, with the protocol's left, or the model's where that is the observer's."""
+    own: Convention = "OC" if model.info.convention == "OC" else ""
+    wanted = protocol.convention if protocol else own
+    parts = [open_data(argument, wanted or None) for argument in data]
+    return parts[0] if len(parts) == 1 else union(parts, model.info.skeleton)
 
 
 def score_people(
-    model: Model, people: People, subset: str, *, flip: bool = False, workers: int = 2
+    model: Model,
+    people: People,
+    subset: str,
+    *,
+    protocol: Protocol | None = None,
+    flip: bool = False,
+    workers: int = 2,
 ) -> list[Result]:
     """As `score_model`, for what is open already."""
     chosen = people.subset(subset)
@@ -60,6 +121,9 @@ def score_people(
             chosen,
             model.info.crop,
             look=look,
+            protocol=protocol,
+            skeleton=model.info.skeleton,
+            convention=model.info.convention,
             trained_on=trained_on,
             flip=flip,
             predict=model.info.predict,
@@ -70,16 +134,110 @@ def score_people(
     ]
 
 
-def write_json(path: Path, results: list[Result], about: dict[str, str]) -> None:
-    """The first result's figures, and the others under `also`, as shares of one.
+def score_file(
+    path: Path,
+    data: str,
+    protocol: str,
+    subset: str | None = None,
+    *,
+    skeleton: Skeleton | None = None,
+    base: int | None = None,
+) -> Scored:
+    """Anybody's predictions against the labels of a data set.
 
     Args:
-        about: model, data, subset, provenance: what the figures are of.
+        skeleton: the file's joints, where it does not name them.
+        base: 0 or 1, the number of the first pixel, where the file does not say it.
+
+    Raises:
+        UserError: a file cannot be read or does not fit, or the protocol asks for other joints.
+    """
+    chosen = find_protocol(protocol, PROTOCOLS)
+    whole = open_truth(data, chosen)
+    asked = subset_name(whole, subset)
+    people = whole.subset(asked)
+    about = _about(people, asked, predictions=path.name)
+    if chosen.metric == "oks":
+        result, notes = score_results(
+            path, data, chosen, people, asked == "all", skeleton=skeleton, base=base
+        )
+        return Scored((result,), about, notes)
+    train = whole.subset("train") if "train" in whole.subsets else None
+    sizes = {name: len(rows) for name, rows in whole.subsets.items()}
+    check_truth(chosen, truth_of(people))
+    predictions = read_predictions(path, people, skeleton=skeleton, base=base, subsets=sizes)
+    result, warnings = score_predictions(predictions, people, chosen, train)
+    return Scored((result,), about, predictions.notes, warnings)
+
+
+def score_predictions(
+    predictions: Predictions, people: People, protocol: Protocol, train: People | None = None
+) -> tuple[Result, tuple[str, ...]]:
+    """As `score_file`, for what is open already; the result, and warnings.
+
+    Args:
+        train: where the baseline is measured: the mean pose in px of the photograph.
+
+    Raises:
+        UserError: the file says that its left is another than the protocol's.
+    """
+    stated = predictions.convention
+    if "" not in (stated or "", protocol.convention) and stated != protocol.convention:
+        raise UserError(
+            f"{predictions.name} says that its left and right are {stated}, but protocol "
+            f"{protocol.name!r} scores {protocol.convention}: choose a protocol of {stated} labels"
+        )
+    truth = truth_of(people)
+    others = {}
+    if train is not None and len(train):
+        mean = baselines.mean_pose(train.joints, train.state)
+        others["mean_pose"] = np.broadcast_to(mean, truth.xy.shape)
+    rng = np.random.default_rng(SEED)
+    result = score(protocol, truth, predictions.xy, rng, baselines=others)
+    doubts = (swapped_sides(protocol, truth, predictions.xy, result), other_persons(result))
+    return result, tuple(filter(None, doubts))
+
+
+def score_results(
+    path: Path,
+    data: str,
+    protocol: Protocol,
+    people: People,
+    whole: bool,
+    *,
+    skeleton: Skeleton | None = None,
+    base: int | None = None,
+) -> tuple[Result, tuple[str, ...]]:
+    """As `score_file` under OKS: a results file whole, any other file as one pose a person; and notes.
+
+    Args:
+        people: the rows of `data` that are scored.
+        whole: they are all of them.
+
+    Raises:
+        UserError: the data set has other joints than the protocol, or as `score_file`.
+    """
+    if people.skeleton.joint_names != protocol.joints:
+        raise UserError(
+            f"protocol {protocol.name!r} scores the {len(protocol.joints)} joints of COCO, data set "
+            f"{people.name!r} has those of skeleton {people.skeleton.name!r}: choose a PCK protocol"
+        )
+    values = truth_values(data, people, whole)
+    notes: tuple[str, ...] = ()
+    if (results := result_list(path, values)) is None:
+        predictions = read_predictions(path, people, skeleton=skeleton, base=base)
+        results, notes = poses_as_results(predictions, people), predictions.notes
+    return oks_result(protocol, people, values, results), notes
+
+
+def _about(people: People, subset: str, **what: str) -> dict[str, str]:
+    return what | {"data": people.name, "subset": subset, "provenance": people.provenance}
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Writes plain values; the file is whole or absent at any time.
 
     Raises:
         UserError: the file cannot be written.
     """
-    first, *others = [result.to_dict() | {"failed": len(result.failed)} for result in results]
-    file = WholeFile(path)
-    file.write(json.dumps(about | first | {"also": others}, indent=2, allow_nan=False) + "\n")
-    file.close()
+    write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")

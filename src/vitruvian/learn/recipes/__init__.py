@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable
 from pathlib import Path
 
-from vitruvian.learn.recipes import resnet_fcn
+from vitruvian.learn.recipes import deeppose, resnet_fcn
 from vitruvian.recipe import Recipe, read_recipe
 from vitruvian.types import UserError
 
@@ -14,6 +14,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "resnet_fcn/paper": resnet_fcn.paper,
     "resnet_fcn/baseline": resnet_fcn.baseline,
     "resnet_fcn/compact": resnet_fcn.compact,
+    "deeppose/lsp": deeppose.lsp,
+    "deeppose/flic": deeppose.flic,
+    "deeppose/compact": deeppose.compact,
 }
 
 

@@ -1,0 +1,110 @@
+"""Recipes of `deeppose`.
+
+`lsp` and `flic` are Toshev & Szegedy's; `compact` is what a laptop CPU can train. A later stage's example
+is one joint's window, so its batch of persons is the paper's 128 divided by the joints; its 40 epochs at one
+draw a joint are the paper's 40 draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from vitruvian.data.augment import Augment
+from vitruvian.recipe import Fit, Optim, Recipe, Schedule
+from vitruvian.systems.deeppose import DeepPoseConfig
+
+_ADAGRAD = Optim(name="adagrad", lr=5e-4, options={"eps": 1e-10, "initial_accumulator_value": 0.0})
+
+
+def lsp() -> Recipe:
+    """Three seven-layer nets, Adagrad 5e-4, batch 128, dropout 0.6, flips, shifts of 10 % (section 3.1).
+
+    Train it on whole photographs as boxes. Not stated there and chosen here: 200 epochs for stage 1, and
+    Adagrad's start, on which results depend (PyTorch's: nothing accumulated, eps 1e-10).
+    """
+    config = DeepPoseConfig(translation=0.1)
+    return Recipe(
+        name="deeppose/lsp",
+        system="deeppose",
+        config=asdict(config),
+        augment=Augment(flip=0.5),
+        fits=(
+            Fit(stage="stage1", epochs=200, batch=128, optim=_ADAGRAD),
+            Fit(stage="stage2", epochs=40, batch=9, optim=_ADAGRAD),
+            Fit(stage="stage3", epochs=40, batch=9, optim=_ADAGRAD),
+        ),
+    )
+
+
+def flic() -> Recipe:
+    """Upper bodies: windows of one diameter; boxes are squares about the face, so none is stretched.
+
+    The photograph goes on around such a box: shifts are the crops' own, with what is there.
+    """
+    config = DeepPoseConfig(sigma=1.0, aspect="pad")
+    return Recipe(
+        name="deeppose/flic",
+        system="deeppose",
+        config=asdict(config),
+        skeleton="flic",
+        augment=Augment(flip=0.5, translation=0.1),
+        fits=(
+            Fit(stage="stage1", epochs=200, batch=128, optim=_ADAGRAD),
+            Fit(stage="stage2", epochs=40, batch=13, optim=_ADAGRAD),
+            Fit(stage="stage3", epochs=40, batch=13, optim=_ADAGRAD),
+        ),
+    )
+
+
+def compact() -> Recipe:
+    """Three nets of at most 5 M parameters together, for a laptop CPU; the cascade is the paper's.
+
+    Departures: nets with BatchNorm and residual pairs on 112 and 56 px, absolute differences, windows that
+    vary in size, person boxes, AdamW on a cosine, averaged weights, bfloat16, wider augmentation with
+    pasted occluders.
+    """
+    config = DeepPoseConfig(
+        crop=(192, 192),
+        net="compact",
+        input=112,
+        window=56,
+        sigma=1.7,
+        aspect="pad",
+        cov="full",
+        vary_size=True,
+        loss="l1",
+        channels=(24, 48, 96, 192),
+        hidden=256,
+        window_channels=(16, 32, 64),
+        window_hidden=128,
+        dropout=0.1,
+    )
+
+    def fit(stage: str, epochs: float, lr: float) -> Fit:
+        return Fit(
+            stage=stage,
+            epochs=epochs,
+            batch=64,
+            optim=Optim(name="adamw", lr=lr, weight_decay=0.05, decay_norms=False),
+            schedule=Schedule(law="cosine", warmup=0.03, floor=0.01),
+            clip=5.0,
+            ema=0.998,
+        )
+
+    return Recipe(
+        name="deeppose/compact",
+        system="deeppose",
+        config=asdict(config),
+        augment=Augment(
+            fill=(0.5, 1.0),
+            rotation=45,
+            rotation_law="normal",
+            translation=0.08,
+            flip=0.5,
+            colour=0.3,
+            occluders=2,
+        ),
+        fits=(fit("stage1", 90, 2e-3), fit("stage2", 20, 2e-3), fit("stage3", 10, 2e-3)),
+        precision="bf16",
+        evaluate_every=4.0,
+    )

@@ -1,0 +1,173 @@
+"""A result: figures with intervals under a protocol, as plain values and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from vitruvian.measure.intervals import Estimate, Tally
+from vitruvian.measure.protocols import Protocol, protocol_from_dict
+from vitruvian.types import UserError
+
+Named = Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a set of predictions scores under a protocol, as shares of one."""
+
+    protocol: Protocol
+    n: int  # persons that were scored
+    left_out: int  # persons that were not, by the protocol's rule
+    total: Estimate
+    auc: Estimate | None  # None: the protocol has no curve
+    joints: dict[str, Estimate]  # or the sticks of PCP
+    groups: dict[str, Estimate] = field(default_factory=dict)  # the columns of the papers' tables
+    quoted: dict[str, Estimate] = field(default_factory=dict)  # the total at other thresholds
+    cuts: dict[str, dict[str, Estimate]] = field(default_factory=dict)  # kind -> part -> total
+    baselines: dict[str, Result] = field(default_factory=dict)  # the same persons, other poses
+    failed: tuple[str, ...] = ()  # images that could not be read
+    tally: Tally | None = field(default=None, compare=False, repr=False)  # to pair it with another
+
+    @property
+    def total_name(self) -> str:
+        """What the total is called: AP under OKS."""
+        return "AP" if self.protocol.metric == "oks" else "total"
+
+    def rows(self) -> dict[str, Estimate]:
+        """Joints or sticks, groups, the total at every threshold, the area: what a table shows."""
+        rows = {**self.joints, **self.groups, self.total_name: self.total, **self.quoted}
+        if self.auc is not None:
+            rows[f"AUC 0-{self.protocol.auc_upto:g}"] = self.auc
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, shares of one; None where nothing was scored."""
+        return {
+            "protocol": self.protocol.to_dict(),
+            "n": self.n,
+            "left_out": self.left_out,
+            **self._figures(),
+            "cuts": {kind: _plain(parts) for kind, parts in self.cuts.items()},
+            "baselines": {name: other._figures() for name, other in self.baselines.items()},
+        }
+
+    def table(self) -> Table:
+        """A row a joint, the groups, the totals and the area; in percent, baselines beside.
+
+        Print `Protocol.describe` with it: a number without its protocol is not a number.
+        """
+        unread = f", unreadable images: {len(self.failed)}" if self.failed else ""
+        table = Table(title=f"{self.n} persons scored, {self.left_out} left out{unread}")
+        names = [name.replace("_", " ") for name in self.baselines]
+        table.add_column("")
+        for name in ("%", "95 % interval", "n", *names):
+            table.add_column(name, justify="right", no_wrap=True)
+        others = [other.rows() for other in self.baselines.values()]
+        first_of_section = {next(iter(self.groups), ""), self.total_name}
+        for label, estimate in self.rows().items():
+            if label in first_of_section:
+                table.add_section()
+            beside = [percent(rows[label].value) for rows in others]
+            table.add_row(label, *cells(estimate), *beside)
+        return table
+
+    def cuts_table(self) -> Table | None:
+        """The total of parts of the persons or joints, and how often left is taken for right."""
+        if not self.cuts:
+            return None
+        table = Table(
+            title=f"parts of the {self.total_name}, and predictions on the mirrored joint"
+        )
+        table.add_column("")
+        for name in ("%", "95 % interval", "n"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for kind, parts in self.cuts.items():
+            table.add_section()
+            for label, estimate in parts.items():
+                table.add_row(f"{kind} {label}", *cells(estimate))
+        return table
+
+    def _figures(self) -> dict[str, Any]:
+        return {
+            "total": self.total.to_dict(),
+            "auc": None if self.auc is None else self.auc.to_dict(),
+            "joints": _plain(self.joints),
+            "groups": _plain(self.groups),
+            "quoted": _plain(self.quoted),
+        }
+
+
+def result_from_dict(values: Mapping[str, Any]) -> Result:
+    """The inverse of `Result.to_dict`, without the tally.
+
+    Raises:
+        UserError: these are not a result's values.
+    """
+    try:
+        protocol = protocol_from_dict(values["protocol"])
+        figures = _figures_from(values)
+        return Result(
+            protocol,
+            int(values["n"]),
+            int(values["left_out"]),
+            **figures,
+            cuts={kind: _estimates(parts) for kind, parts in values.get("cuts", {}).items()},
+            baselines={
+                name: Result(
+                    protocol, int(values["n"]), int(values["left_out"]), **_figures_from(other)
+                )
+                for name, other in values.get("baselines", {}).items()
+            },
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"these are not the figures of a result ({error}); evaluate again"
+        ) from None
+
+
+def _figures_from(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "total": _estimate(values["total"]),
+        "auc": None if values["auc"] is None else _estimate(values["auc"]),
+        "joints": _estimates(values["joints"]),
+        "groups": _estimates(values.get("groups", {})),
+        "quoted": _estimates(values.get("quoted", {})),
+    }
+
+
+def _estimates(values: Mapping[str, Any]) -> dict[str, Estimate]:
+    return {name: _estimate(estimate) for name, estimate in values.items()}
+
+
+def _estimate(values: Mapping[str, Any]) -> Estimate:
+    value, low, high = (
+        float("nan") if values[key] is None else float(values[key])
+        for key in ("value", "low", "high")
+    )
+    return Estimate(value, low, high, int(values.get("n", 0)))
+
+
+def percent(share: float) -> str:
+    """One decimal; "-" for NaN."""
+    return "-" if np.isnan(share) else f"{100 * share:.1f}"
+
+
+def interval(estimate: Estimate) -> str:
+    """Both ends in percent, or "-"."""
+    if np.isnan(estimate.low):
+        return "-"
+    return f"{percent(estimate.low)} to {percent(estimate.high)}"
+
+
+def cells(estimate: Estimate) -> tuple[str, str, str]:
+    """Value and interval in percent, and n."""
+    return percent(estimate.value), interval(estimate), str(estimate.n)
+
+
+def _plain(named: Named) -> dict[str, Any]:
+    return {name: estimate.to_dict() for name, estimate in named.items()}

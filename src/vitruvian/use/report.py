@@ -1,0 +1,327 @@
+"""A report of models: Markdown with its JSON beside it, and a page with curves, parts and failures."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vitruvian import plots
+from vitruvian.data.people import People
+from vitruvian.draw import write_image
+from vitruvian.measure import metrics
+from vitruvian.measure.intervals import Estimate
+from vitruvian.measure.protocols import Protocol
+from vitruvian.measure.result import interval, percent
+from vitruvian.measure.scoring import Truth
+from vitruvian.types import UserError
+from vitruvian.use import compare_tables
+from vitruvian.use.compare import Comparison, Entry, Request, compare, open_rows
+from vitruvian.use.evaluate import truth_of
+from vitruvian.use.files import write_text
+from vitruvian.use.report_page import Section, page
+from vitruvian.use.worst import picture, worst_rows
+
+Curve = tuple[np.ndarray, np.ndarray]
+_LOG = "log.csv"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured, before it is written."""
+
+    comparison: Comparison
+    command: str
+    curves: dict[str, dict[str, Curve]] = field(default_factory=dict)  # of joints -> of entry
+    training: dict[str, dict[str, Curve]] = field(default_factory=dict)  # quantity -> of entry
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a report goes."""
+
+    folder: Path  # the page, its plots and pictures
+    markdown: Path  # its JSON lies beside it
+    worst: int = 12  # pictures of an entry
+
+
+def make_report(request: Request, command: str, files: Files) -> Report:
+    """Evaluates, then writes everything.
+
+    Args:
+        command: the line that makes this report, which it names.
+
+    Raises:
+        UserError: as `compare`, or a file cannot be written.
+    """
+    comparison = compare(request)
+    people, _ = open_rows(request)
+    truth = truth_of(people)
+    report = Report(
+        comparison,
+        command,
+        curves=_curves(comparison, truth),
+        training=_training(request.items),
+    )
+    write_text(files.markdown, markdown(report))
+    values = {"command": command} | comparison.to_dict()
+    write_text(
+        files.markdown.with_suffix(".json"), json.dumps(values, indent=1, allow_nan=False) + "\n"
+    )
+    files.folder.mkdir(parents=True, exist_ok=True)
+    sections = [
+        *_table_sections(report),
+        *_plot_sections(report, files.folder),
+        *_worst_sections(comparison, people, truth, files),
+    ]
+    title = f"{', '.join(entry.label for entry in comparison.entries)}"
+    write_text(files.folder / "index.html", page(title, command, sections))
+    return report
+
+
+def markdown(report: Report) -> str:
+    """The comparison, then every joint and every part of each entry."""
+    comparison = report.comparison
+    head = ["", *(entry.label for entry in comparison.entries)]
+    parts = [
+        f"# {', '.join(entry.label for entry in comparison.entries)}",
+        f"Written by `{report.command}`.",
+        compare_tables.markdown(comparison),
+        "## Joints and sticks, % (95 % interval)",
+        _markdown_table(head, _figure_rows(comparison, lambda entry: entry.result.rows())),
+    ]
+    if any(entry.result.cuts for entry in comparison.entries):
+        parts += [
+            "## Parts of the total, and predictions on the mirrored joint, % (95 % interval)",
+            _markdown_table(head, _figure_rows(comparison, _cuts)),
+        ]
+    if gaps := _gap_rows(comparison):
+        parts += [
+            f"## Against {comparison.entries[0].label}, points (95 % interval of a paired bootstrap)",
+            _markdown_table(["", *(entry.label for entry in comparison.entries[1:])], gaps),
+        ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _cuts(entry: Entry) -> dict[str, Estimate]:
+    return {
+        f"{kind}: {label}": estimate
+        for kind, found in entry.result.cuts.items()
+        for label, estimate in found.items()
+    }
+
+
+def _figure_rows(comparison: Comparison, of: Any) -> list[list[str]]:
+    tables: list[dict[str, Estimate]] = [of(entry) for entry in comparison.entries]
+    names = dict.fromkeys(name for table in tables for name in table)
+    return [
+        [name, *(_cell(table[name]) if name in table else "-" for table in tables)]
+        for name in names
+    ]
+
+
+def _cell(estimate: Estimate) -> str:
+    return f"{percent(estimate.value)} ({interval(estimate)})"
+
+
+def _gap_rows(comparison: Comparison) -> list[list[str]]:
+    """The differences of groups, totals and area, a row each."""
+    others = [entry.against_first or {} for entry in comparison.entries[1:]]
+    rows = []
+    for label in dict.fromkeys(label for gaps in others for label in gaps):
+        kind, _, name = label.partition(": ")
+        if label in ("total", "auc") or kind in ("group", "quoted"):
+            cells_ = [
+                f"{100 * gaps[label].value:+.1f} ({100 * gaps[label].low:+.1f} to "
+                f"{100 * gaps[label].high:+.1f})"
+                for gaps in others
+            ]
+            rows.append([name or label, *cells_])
+    return rows
+
+
+def _markdown_table(head: list[str], rows: Iterable[list[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _curves(comparison: Comparison, truth: Truth) -> dict[str, dict[str, Curve]]:
+    """The share of joints found over the threshold, of all joints and of each group."""
+    protocol = comparison.entries[0].result.protocol
+    if protocol.metric != "pck":
+        return {}
+    upto = max(protocol.auc_upto, protocol.threshold)
+    thresholds = np.arange(round(upto / 0.01) + 1) * 0.01
+    columns = truth.skeleton.index(*protocol.joints)
+    length = truth.reference(protocol.reference)
+    curves: dict[str, dict[str, Curve]] = {}
+    for entry in comparison.entries:
+        if entry.xy is None:
+            continue
+        errors = metrics.normalized_errors(entry.xy, truth.xy, length)[:, columns]
+        found = metrics.pdj(errors, truth.located[:, columns], list(thresholds))  # (T, U)
+        everything = ("all joints", protocol.joints)
+        for name, members in (everything, *protocol.groups):
+            places = [protocol.joints.index(member) for member in members]
+            share = 100 * np.nanmean(found[:, places], axis=1)
+            curves.setdefault(name, {})[entry.label] = (thresholds, share)
+    return curves
+
+
+def _training(items: Iterable[str]) -> dict[str, dict[str, Curve]]:
+    """Loss and score on held-out persons over the steps, of items that are runs."""
+    curves: dict[str, dict[str, Curve]] = {}
+    for item in items:
+        label, equals, rest = item.partition("=")
+        folder = Path((rest if equals else item).partition("@")[0])
+        if not (folder / _LOG).is_file():
+            continue
+        with (folder / _LOG).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        steps = _running_steps(rows)
+        for quantity, factor in (("loss", 1.0), ("tune", 100.0)):
+            known = [i for i, row in enumerate(rows) if row.get(quantity)]
+            if known:
+                values = factor * np.array([float(rows[i][quantity]) for i in known])
+                curves.setdefault(quantity, {})[label if equals else folder.name] = (
+                    steps[known],
+                    values,
+                )
+    return curves
+
+
+def _running_steps(rows: Sequence[Mapping[str, str]]) -> np.ndarray:
+    """Steps counted on over the fits of a run."""
+    steps, before, fit, last = [], 0, None, 0
+    for row in rows:
+        if row["fit"] != fit:
+            before, fit = before + last, row["fit"]
+        last = int(row["step"])
+        steps.append(before + last)
+    return np.array(steps)
+
+
+# ---- the page ------------------------------------------------------------------------------------
+def _table_sections(report: Report) -> list[Section]:
+    comparison = report.comparison
+    head, rows = compare_tables.grid(comparison)
+    labels = ["", *(entry.label for entry in comparison.entries)]
+    sections = [
+        Section("Totals", head=head, rows=rows, lines=compare_tables.below(comparison)),
+        Section(
+            "Joints, % (95 % interval)",
+            head=labels,
+            rows=_figure_rows(comparison, lambda entry: entry.result.rows()),
+        ),
+    ]
+    if parts := _figure_rows(comparison, _cuts):
+        sections.append(
+            Section(
+                "Parts of the total, and predictions on the mirrored joint", head=labels, rows=parts
+            )
+        )
+    return sections
+
+
+def _plot_sections(report: Report, folder: Path) -> list[Section]:
+    protocol = report.comparison.entries[0].result.protocol
+    drawn = {
+        **{
+            f"{name} by threshold": _curve_plot(name, lines, protocol)
+            for name, lines in report.curves.items()
+        },
+        **_cut_plots(report.comparison),
+        **{
+            f"training: {name}": _training_plot(name, lines)
+            for name, lines in report.training.items()
+        },
+    }
+    svgs = {}
+    for name, figure in drawn.items():
+        file = name.replace(":", "").replace(",", "").replace(" ", "-") + ".svg"
+        plots.write(figure, folder / file)
+        svgs[name] = file
+    return [Section("Curves and parts", pictures=svgs)] if svgs else []
+
+
+def _curve_plot(name: str, lines: dict[str, Curve], protocol: Protocol) -> Any:
+    words = plots.Words(name, f"threshold, {protocol.reference} lengths", "found, %")
+    return plots.curves(lines, words, y_range=(0, 100), x_range=(0, None))
+
+
+def _training_plot(name: str, lines: dict[str, Curve]) -> Any:
+    y = {"loss": "loss", "tune": "PCK on held-out persons, %"}[name]
+    return plots.curves(
+        lines, plots.Words(f"training: {y}", "steps", y), logarithmic=name == "loss"
+    )
+
+
+def _cut_plots(comparison: Comparison) -> dict[str, Any]:
+    made = {}
+    kinds = dict.fromkeys(kind for entry in comparison.entries for kind in entry.result.cuts)
+    for kind in kinds:
+        tables = {entry.label: entry.result.cuts.get(kind, {}) for entry in comparison.entries}
+        names = list(dict.fromkeys(name for table in tables.values() for name in table))
+        blank = Estimate(np.nan, np.nan, np.nan, 0)
+        series, ends = {}, {}
+        for label, table in tables.items():
+            found = [table.get(name, blank) for name in names]
+            series[label] = [100 * e.value for e in found]
+            ends[label] = ([100 * e.low for e in found], [100 * e.high for e in found])
+        y = "on the mirrored joint, %" if kind == "swapped" else "found, %"
+        words = plots.Words(kind, "", y)
+        made[kind] = plots.bars(names, series, words, intervals=ends, y_range=(0, None))
+    return made
+
+
+def _worst_sections(
+    comparison: Comparison, people: People, truth: Truth, files: Files
+) -> list[Section]:
+    protocol = comparison.entries[0].result.protocol
+    sections = []
+    for number, entry in enumerate(comparison.entries):
+        if entry.xy is None or protocol.metric != "pck":
+            continue
+        pictures, reason = {}, ""
+        for row in worst_rows(protocol, truth, entry.xy, files.worst).tolist():
+            file = f"worst-{number}-{row}.jpg"
+            try:
+                write_image(files.folder / file, picture(people, row, entry.xy[row]))
+            except UserError as error:
+                reason = str(error)
+                continue
+            pictures[f"{people.label(row)} (row {row})"] = file
+        lines = ["truth green, prediction red"] if pictures else [f"no pictures: {reason}"]
+        sections.append(Section(f"Where {entry.label} errs most", pictures=pictures, lines=lines))
+    return sections
+
+
+def own_command(request: Request, markdown: Path | None) -> str:
+    """The command line that makes a report, without the paths of this machine.
+
+    A path is replaced by its last part; what the truth is called stays.
+    """
+    name = (request.truth or "").partition("=")[0]
+    parts = ["vitruvian report", *(_short(item) for item in request.items), f"--truth {name}=PATH"]
+    for option, value in (
+        ("--protocol", request.protocol),
+        ("--subset", request.subset),
+        ("--published", request.published),
+        ("--base", None if request.base is None else str(request.base)),
+        ("--markdown", markdown and markdown.as_posix()),
+    ):
+        if value:
+            parts.append(f"{option} {value}")
+    return " ".join([*parts, *(["--flip"] if request.flip else [])])
+
+
+def _short(item: str) -> str:
+    label, equals, rest = item.partition("=")
+    path = Path(rest if equals else item)
+    name = path.name if path.is_absolute() else path.as_posix()
+    return f"{label}={name}" if equals else name

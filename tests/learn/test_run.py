@@ -1,0 +1,199 @@
+"""A run on several data sets: one skeleton, one convention, and what it says of its parts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vitruvian.data.people import People
+from vitruvian.data.synthetic import figures
+from vitruvian.data.union import converted
+from vitruvian.learn import run as runs
+from vitruvian.skeleton import COCO, LSP, MPII, Skeleton
+from vitruvian.types import Convention, State, UserError
+
+SMALL = (
+    "config.crop=[32, 64]", "config.channels=[4, 4, 4, 4]", "config.width=4", "config.inner=4",
+    "fits.0.batch=4", "fits.0.steps=2", "precision=fp32",
+)  # fmt: skip
+
+
+@pytest.fixture
+def sets(monkeypatch: pytest.MonkeyPatch) -> dict[str, People]:
+    """Data sets that `--data NAME=...` opens: 8 train, 1 tune and 3 val each; `extra` has no subsets."""
+
+    def named(name: str, skeleton: Skeleton, seed: int, **more: Any) -> People:
+        return replace(figures(12, seed, skeleton, 48), name=name, **more)
+
+    made = {
+        "lsp": named("lsp", LSP, 0),
+        "mpii": named("mpii", MPII, 1),
+        "coco": named("coco", COCO, 2),
+        "extra": named("extra", LSP, 3, subsets={}),
+        "test": named("test", LSP, 4, subsets={"test": np.arange(12)}),
+        "observed": named("observed", LSP, 5, convention="OC"),
+    }
+
+    def opened(argument: str, convention: Convention | None = None) -> People:
+        return converted(made[argument.partition("=")[0]], convention)
+
+    monkeypatch.setattr(runs, "open_data", opened)
+    return made
+
+
+def trained(folder: Path, *data: str, **more: Any) -> bool:
+    arguments = tuple(f"{name}=somewhere" for name in data)
+    options = runs.Options("resnet_fcn/compact", folder, SMALL, arguments, device="cpu", workers=0)
+    return runs.run(replace(options, quiet=True, **more))
+
+
+@pytest.mark.usefixtures("sets")
+def test_a_union_is_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    assert trained(folder, "mpii", "lsp", "extra", weights=(1.0, 3.0, 1.0))
+    said = capsys.readouterr().err
+    assert "on 28 persons of mpii+lsp+extra" in said
+    assert (
+        "skeleton lsp, PC: mpii 8 persons (20% of the draws), lsp 8 persons (60% of the draws), "
+        "extra 12 persons (20% of the draws)"
+    ) in said
+    assert "not be learnt" not in said
+    recipe, about = runs.read_run(folder)
+    assert recipe.skeleton == "lsp"
+    assert about["source"] == ["mpii=somewhere", "lsp=somewhere", "extra=somewhere"]
+    assert [
+        (s["name"], s["skeleton"], s["convention"], s["rows"], s["train"], s["weight"])
+        for s in about["sources"]
+    ] == [
+        ("mpii", "mpii", "PC", 12, 8, 1),
+        ("lsp", "lsp", "PC", 12, 8, 3),
+        ("extra", "lsp", "PC", 12, 12, 1),
+    ]
+    assert about["convention"] == "PC"
+    assert (
+        "--data mpii=PATH --data lsp=PATH --data extra=PATH --weight 1 --weight 3 --weight 1"
+    ) in about["command"]
+    learnt = json.loads((folder / "model" / "config.json").read_text())["data"]
+    assert [(data["name"], data["rows"]) for data in learnt] == [
+        ("mpii", 8), ("lsp", 8), ("extra", 12),
+    ]  # fmt: skip
+    assert trained(folder, "mpii", "lsp", "extra", weights=(1.0, 3.0, 1.0))  # the same goes on
+    for data, more, words in (
+        (
+            ("mpii", "lsp", "extra"),
+            {"weights": (1.0, 2.0, 1.0)},
+            "sources.1.weight was 3.0, is 2.0",
+        ),
+        (("mpii", "lsp", "extra"), {}, "sources.0.weight was 1.0, is None"),
+        (("lsp",), {}, "data was 'mpii.lsp.extra', is 'lsp'"),
+        (("lsp", "mpii", "extra"), {}, "data was 'mpii.lsp.extra', is 'lsp.mpii.extra'"),
+        (
+            ("mpii", "lsp", "extra"),
+            {"weights": (1.0, 3.0, 1.0), "convention": "OC"},
+            "provenance was .* is .*observer-centric",
+        ),
+    ):
+        with pytest.raises(UserError, match=words) as caught:
+            trained(folder, *data, **more)
+        assert "choose another --out" in str(caught.value)
+
+
+def test_joints_that_nobody_has_are_named(
+    sets: dict[str, People], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MPII's pelvis and thorax are not LSP's or COCO's, whose rows are 14 and 12 of its 16 joints."""
+    sets["lsp"].state[:, 13] = State.MISSING
+    settings = (*SMALL, "skeleton=mpii")
+    assert trained(tmp_path / "run", "lsp", "coco", settings=settings)
+    words = "nobody has a label of pelvis, thorax, head_top: these joints will not be learnt"
+    assert words in capsys.readouterr().err
+    assert runs.read_run(tmp_path / "run")[0].skeleton == "mpii"
+
+
+def test_a_data_set_alone_is_as_it_was(sets: dict[str, People]) -> None:
+    people, (source,) = runs.open_training(["mpii=x"], "lsp")
+    assert people.joints is sets["mpii"].joints
+    assert (people.skeleton, people.name, people.weight) == (MPII, "mpii", None)
+    assert (source.rows, source.train, source.weight) == (12, 8, None)
+    assert runs.open_training(["extra=x"], "lsp")[1][0].train == 12
+    assert runs.open_training(["test=x"], "lsp")[1][0].train == 12  # alone, all are trained on
+    assert runs.open_training(["lsp=x", "test=x"], "lsp")[1][1].train == 0
+
+
+def test_what_is_not_trained_on_is_not_learnt_from(sets: dict[str, People], tmp_path: Path) -> None:
+    assert trained(tmp_path / "run", "lsp", "test", "extra", weights=(1.0, 0.0, 0.0))
+    learnt = json.loads((tmp_path / "run" / "model" / "config.json").read_text())["data"]
+    assert [data["name"] for data in learnt] == ["lsp"]
+
+
+@pytest.mark.usefixtures("sets")
+def test_data_sets_that_do_not_fit(tmp_path: Path) -> None:
+    for data, more, words in (
+        (("lsp",), {"weights": (1.0,)}, "weights are for several data sets"),
+        ((), {"weights": (1.0,)}, "weights are for several data sets"),
+        (("lsp", "mpii"), {"weights": (1.0,)}, "1 weights for 2 data sets"),
+        (("lsp", "test"), {"weights": (1.0, 1.0)}, "'test' has nobody to train on"),
+        (("lsp", "observed"), {}, "'lsp' is PC .*'observed' is OC .*--convention OC"),
+        (("lsp", "observed"), {"convention": "PC"}, "'observed' is observer-centric"),
+        (("lsp",), {"convention": "left"}, "no convention 'left'; choose OC or PC"),
+        (("lsp", "mpii"), {"settings": (*SMALL, "skeleton=lps")}, "no skeleton 'lps'"),
+    ):
+        with pytest.raises(UserError, match=words) as caught:
+            trained(tmp_path / "run", *data, **more)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("sets")
+def test_one_convention_in_all(tmp_path: Path) -> None:
+    people, sources = runs.open_training(["lsp=x", "observed=x"], "lsp", "OC")
+    assert people.convention == "OC"
+    assert [source.convention for source in sources] == ["OC", "OC"]
+    assert "observer-centric by the torso rule" in sources[0].provenance
+    assert "by the torso rule" not in sources[1].provenance
+    assert runs.open_training([], "lsp", "OC")[0].convention == "OC"  # rendered figures too
+
+
+def test_the_command_takes_several_data_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from vitruvian.cli import app
+
+    asked: list[runs.Options] = []
+    monkeypatch.setattr(runs, "run", asked.append)
+    command = ["train", "resnet_fcn/compact", "--out", str(tmp_path), "--data", "lspet=a"]
+    more = ["--data", "lsp=b", "--weight", "2", "--weight", "0.5", "--convention", "OC"]
+    for arguments in (command, [*command, *more], command[:4]):
+        assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert [(options.data, options.weights, options.convention) for options in asked] == [
+        (("lspet=a",), (), None),
+        (("lspet=a", "lsp=b"), (2.0, 0.5), "OC"),
+        ((), (), None),
+    ]
+
+
+def test_the_union_of_sun_et_al(shared: Path) -> None:
+    """MPII, LSPET and LSP in 14 joints, observer-centric: their pelvis and thorax are no joints there."""
+    data = [f"{name}={shared / 'data' / name}" for name in ("mpii", "lspet", "lsp")]
+    people, sources = runs.open_training(data, "lsp", "OC", (2, 1, 1))
+    assert (people.skeleton, people.convention) == (LSP, "OC")
+    assert [(source.name, source.convention) for source in sources] == [
+        ("mpii", "OC"), ("lspet", "OC"), ("lsp", "OC"),
+    ]  # fmt: skip
+    assert sources[1].rows == 4759  # of 9,000 whose hips, shoulders and neck are labelled
+    assert sources[2].rows == 2000
+    assert len(people) == len(set(people.key.tolist())) == sum(source.rows for source in sources)
+    train = people.subset("train")
+    assert len(train) == sum(source.train for source in sources)
+    assert train.weight is not None
+    drawn = train.weight * np.isfinite(train.box).all(1)
+    ends = np.cumsum([source.train for source in sources])[:-1]
+    np.testing.assert_allclose([part.sum() for part in np.split(drawn, ends)], [2, 1, 1])
+    assert (people.state >= State.OCCLUDED).any(0).all()

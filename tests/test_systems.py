@@ -55,6 +55,27 @@ THIN_DEEP = {
     "hidden": 32,
     "dropout": 0.1,
 }
+THIN_PARTS = {
+    "crop": (64, 96),
+    "backbone": "resnet18",
+    "channels": (8, 12, 16, 24),
+    "width": 16,
+    "levels": 2,
+    "radius": 5.0,
+    "sigma": 3.0,
+    "stride": 2,
+}
+THIN_PARTS_VGG = {
+    "backbone": "vgg11_bn",
+    "channels": (8, 8, 12, 16, 16),
+    "hidden": 32,
+    "hidden_kernel": 3,
+    "dropout": 0.1,
+    "regressor": "large_kernels",
+    "widths": (12, 16, 16, 24),
+    "kernels": (5, 7, 3),
+    "weights": "he",
+}
 # System -> sizes that train in seconds; a crop that is not square finds swapped rows and columns.
 SMALL: dict[str, list[dict[str, Any]]] = {
     "resnet_fcn": [
@@ -82,6 +103,21 @@ SMALL: dict[str, list[dict[str, Any]]] = {
             "weights": "he",
             "bias": 0.1,
             "groups": 2,
+        },
+    ],
+    "part_heatmaps": [
+        THIN_PARTS,
+        THIN_PARTS | {"variant": "detection", "output_stride": 8, "bias": -3.0, "missing": "zero"},
+        THIN_PARTS | {"variant": "regression", "foreground": 4.0, "reduction": "sum"},
+        THIN_PARTS | THIN_PARTS_VGG | {"crop": (60, 92)},
+        THIN_PARTS
+        | THIN_PARTS_VGG
+        | {
+            "variant": "regression_regression",
+            "stack": "features",
+            "downsample": "input_quarter",
+            "sigma": 10.0,
+            "stride": 4,
         },
     ],
 }

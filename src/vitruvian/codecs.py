@@ -20,6 +20,24 @@ def encode_gaussians(xy_cell: Tensor, h: int, w: int, sigma: float) -> Tensor:
     return along_y[..., :, None] * along_x[..., None, :]
 
 
+def encode_discs(xy_cell: Tensor, h: int, w: int, radius: float | Tensor) -> Tensor:
+    """1 in the cells whose centre lies within `radius` cells of a joint, else 0.
+
+    Args:
+        xy_cell: (B, J, 2).
+        radius: of all discs, or (B, J). From 0.71 on a disc on the map has at least one cell.
+
+    Returns:
+        (B, J, h, w) float32.
+    """
+    x = torch.arange(w, device=xy_cell.device)
+    y = torch.arange(h, device=xy_cell.device)
+    along_x = (x - xy_cell[..., :1]).square()  # (B, J, w)
+    along_y = (y - xy_cell[..., 1:]).square()  # (B, J, h)
+    limit = radius[..., None, None] if isinstance(radius, Tensor) else radius
+    return (along_y[..., :, None] + along_x[..., None, :] <= limit**2).float()
+
+
 def decode_heatmaps(heatmaps: Tensor, offset: str = "both_axes") -> tuple[Tensor, Tensor]:
     """The highest cell, refined: (B, J, h, w) -> xy_cell (B, J, 2), height there (B, J).
 
@@ -64,6 +82,24 @@ def _local_mean(flat: Tensor, x: Tensor, y: Tensor, h: int, w: int) -> Tensor:
     weight = flat.gather(-1, index).clamp(min=0) * inside
     total = weight.sum(-1).clamp(min=1e-12)
     return torch.stack([(weight * dx).sum(-1) / total, (weight * dy).sum(-1) / total], -1)
+
+
+def decode_plateaus(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+    """The middle of the highest cells: (B, J, h, w) -> xy_cell (B, J, 2), height there (B, J).
+
+    For maps that saturate or were upsampled, in which many cells are equally high: the first of them, which
+    an argmax gives, would be another one in the mirrored map. Cells within 1e-5 of the height count.
+
+    Args:
+        heatmaps: at least 0.
+    """
+    h, w = heatmaps.shape[-2:]
+    height = heatmaps.amax((-2, -1))  # (B, J)
+    highest = (heatmaps >= (height * (1 - 1e-5))[..., None, None]).to(heatmaps.dtype)
+    rows, columns = highest.sum(-1), highest.sum(-2)  # (B, J, h), (B, J, w)
+    x = (columns * torch.arange(w, device=heatmaps.device)).sum(-1)
+    y = (rows * torch.arange(h, device=heatmaps.device)).sum(-1)
+    return torch.stack([x, y], -1) / rows.sum(-1, keepdim=True), height
 
 
 def window_mass(probabilities: Tensor, xy_cell: Tensor) -> Tensor:

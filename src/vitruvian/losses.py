@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -33,3 +34,15 @@ def heatmap_cross_entropy(logits: Tensor, target: Tensor, counted: Tensor) -> Te
     target = torch.where(counted[..., None, None], target, 0)
     entropy = -(target.flatten(2) * log_probability).sum(-1)  # (B, J)
     return mean_over_counted(entropy, counted)
+
+
+def sigmoid_cross_entropy(logits: Tensor, target: Tensor, counted: Tensor) -> Tensor:
+    """Cross-entropy between the sigmoid of every cell and a target of 0 to 1, in nats.
+
+    Args:
+        logits, target: (B, J, h, w); the mean over cells and joints is taken.
+        counted: (B, J) bool.
+    """
+    target = torch.where(counted[..., None, None], target, 0)
+    error = F.binary_cross_entropy_with_logits(logits.float(), target, reduction="none")
+    return mean_over_counted(error, counted)

@@ -74,6 +74,7 @@ class Predict(_Part):
     upto: str | None = (
         None  # the last stage that takes part, where a training was stopped before its end
     )
+    face_factor: float | None = Field(default=None, gt=0)  # first look: a face's box x this
     box_threshold: float = Field(
         default=0.15, ge=0, le=1
     )  # of the joints that a next box is made of

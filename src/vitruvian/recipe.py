@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from vitruvian.data.augment import Augment
+from vitruvian.data.boxes import Start
 from vitruvian.types import UserError
 
 Positive = Annotated[float, Field(gt=0)]
@@ -84,6 +85,9 @@ class Recipe(_Value):
     config: dict[str, Any] = Field(description="sizes: the system's config, every field")
     skeleton: str = "lsp"
     augment: Augment = Augment()
+    box: Start = Field(
+        default="data", description="where crops are cut: data (the set's boxes), image or face"
+    )
     fits: tuple[Fit, ...] = Field(min_length=1)
     init: str = Field(default="none", description="the backbone's weights: none, timm, or a file")
     precision: Literal["fp32", "bf16"] = "fp32"

@@ -20,7 +20,8 @@ import numpy as np
 # (crops (B, H, W, 3) uint8 RGB, flip test) -> xy_crop (B, J, 2) float32, score (B, J) float32
 Runner = Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray]]
 
-# Whose left a joint's name means: the person's, the observer's, or the joints have no sides.
+# Person-centric: left is the person's own. Observer-centric: the sides of a person who faces the observer,
+# so that right is on the left of the image, whichever way the person is turned. "": joints without sides.
 Convention = Literal["PC", "OC", ""]
 
 

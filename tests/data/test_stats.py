@@ -140,7 +140,10 @@ def test_json(six: People) -> None:
 
 def test_lines(six: People) -> None:
     lines = stats(replace(six, convention="OC")).lines()
-    assert lines[0] == "made: 6 persons in 4 photographs; left is the observer's (OC); made here"
+    assert (
+        lines[0]
+        == "made: 6 persons in 4 photographs; sides as of people who face the observer (OC); made here"
+    )
     cells = [line.split() for line in lines]
     assert ["left_wrist", "66.7", "33.3", "0.0", "0.0"] in cells
     assert ["left_ankle", "0.0", "0.0", "0.0", "100.0"] in cells

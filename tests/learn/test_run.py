@@ -14,6 +14,7 @@ from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
 from vitruvian.data.union import converted
 from vitruvian.learn import run as runs
+from vitruvian.learn.folder import read_run
 from vitruvian.skeleton import COCO, LSP, MPII, Skeleton
 from vitruvian.types import Convention, State, UserError
 
@@ -63,7 +64,7 @@ def test_a_union_is_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str
         "extra 12 persons (20% of the draws)"
     ) in said
     assert "not be learnt" not in said
-    recipe, about = runs.read_run(folder)
+    recipe, about = read_run(folder)
     assert recipe.skeleton == "lsp"
     assert about["source"] == ["mpii=somewhere", "lsp=somewhere", "extra=somewhere"]
     assert [
@@ -112,7 +113,7 @@ def test_joints_that_nobody_has_are_named(
     assert trained(tmp_path / "run", "lsp", "coco", settings=settings)
     words = "nobody has a label of pelvis, thorax, head_top: these joints will not be learnt"
     assert words in capsys.readouterr().err
-    assert runs.read_run(tmp_path / "run")[0].skeleton == "mpii"
+    assert read_run(tmp_path / "run")[0].skeleton == "mpii"
 
 
 def test_a_data_set_alone_is_as_it_was(sets: dict[str, People]) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from vitruvian.learn import run as runs
 from vitruvian.learn.card import card
+from vitruvian.learn.folder import read_run
 from vitruvian.learn.recipes import find_recipe
-from vitruvian.learn.run import Options, read_run, run
+from vitruvian.learn.run import Options, run
 from vitruvian.learn.ship import ship
 from vitruvian.models import read_model
 from vitruvian.types import UserError

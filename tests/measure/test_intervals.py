@@ -133,9 +133,9 @@ def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match="one shape"):
         Tally(np.zeros(3), np.zeros(3), ())
     made = tally(0)
-    with pytest.raises(ValueError, match="same images and figures"):
+    with pytest.raises(ValueError, match="same persons, images and figures"):
         differences(made, tally(0, G=41), draw(0))
-    with pytest.raises(ValueError, match="same images and figures"):
+    with pytest.raises(ValueError, match="same persons, images and figures"):
         differences(made, replace(made, figures=FIGURES[:2]), draw(0))
 
 
@@ -225,3 +225,8 @@ def test_plain_values() -> None:
     assert Difference(0.5, 0.25, 0.75, 0.125).to_dict() == whole | {"p": 0.125}
     nothing = Estimate(np.nan, np.nan, np.nan, 0).to_dict()
     assert nothing == {"value": None, "low": None, "high": None, "n": 0}
+
+
+def test_nothing_scored_has_no_p() -> None:
+    none = Tally(np.zeros((4, 1)), np.zeros((4, 1)), (Figure("joint", (0,)),))
+    assert np.isnan(differences(none, none, np.random.default_rng(0))["joint"].p)

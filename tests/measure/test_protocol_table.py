@@ -85,7 +85,8 @@ def test_every_protocol_is_one_line(protocol: Protocol) -> None:
     convention = {"PC": "person-centric", "OC": "observer-centric"}[protocol.convention]
     flip = "no flip test" if protocol.flip_test is False else "flip test: not stated"
     for fact in (
-        f"{protocol.name} version {protocol.version}: ", f"joints of {protocol.skeleton}",
+        f"{protocol.name} version {protocol.version}: ",
+        f"{'sticks' if protocol.parts else 'joints'} of {protocol.skeleton}",
         convention, flip, f"box: {protocol.box}", f"decoding: {protocol.decoding}",
         f"left out: {protocol.left_out}", f"source: {protocol.source}",
     ):  # fmt: skip
@@ -118,6 +119,8 @@ def test_hand_checked_facts() -> None:
         "lsp-pck-oc": ("OC", "torso", 0.2, "<=", 0.2, "micro"),
         "lsp-pcp-strict": ("PC", "stick", 0.5, "<=", 0.0, "micro"),
         "lsp-pcp-loose": ("PC", "stick", 0.5, "<=", 0.0, "micro"),
+        "lsp-pcp-strict-oc": ("OC", "stick", 0.5, "<=", 0.0, "micro"),
+        "lsp-pcp-loose-oc": ("OC", "stick", 0.5, "<=", 0.0, "micro"),
         "lsp-pdj": ("PC", "torso", 0.2, "<=", 0.5, "micro"),
         "flic-pck-oc": ("OC", "torso", 0.2, "<=", 0.2, "micro"),
         "flic-pck-pc": ("PC", "torso_other", 0.2, "<=", 0.2, "micro"),
@@ -135,7 +138,13 @@ def test_hand_checked_facts() -> None:
     assert stated == {"lspet-pck-pc", "lspet-pck-pc-image"}
     assert [t for _, t in PROTOCOLS["lsp-pdj"].quoted] == [0.05, 0.1, 0.15, 0.3, 0.4]
     rules = {name: p.rule for name, p in PROTOCOLS.items() if p.metric == "pcp"}
-    assert rules == {"lsp-pcp-strict": "strict", "lsp-pcp-loose": "loose", "parse-pcp": "strict"}
+    assert rules == {
+        "lsp-pcp-strict": "strict",
+        "lsp-pcp-loose": "loose",
+        "lsp-pcp-strict-oc": "strict",
+        "lsp-pcp-loose-oc": "loose",
+        "parse-pcp": "strict",
+    }
     for name, joints in (
         ("lsp-pck-pc", 14),
         ("flic-pck-oc", 10),
@@ -392,3 +401,13 @@ def test_hand_computed_old_readings() -> None:
     other = run(PROTOCOLS["mpii-pckh-simple-baselines"], truth, pred)
     assert (other.total.value, other.groups["head"].value) == (15 / 16, 1)
     assert [e.value for e in other.quoted.values()] == [14 / 16]
+
+
+def test_what_is_not_comparable_reads_differently() -> None:
+    for a in PROTOCOLS.values():
+        for b in PROTOCOLS.values():
+            try:
+                check_comparable(a, b)
+            except UserError:
+                one, other = (replace(p, name="", source="", version=1).describe() for p in (a, b))
+                assert one != other, (a.name, b.name)

@@ -48,7 +48,9 @@ PCP = replace(
     rule="loose",
     auc_upto=0.0,
 )
-OKS = replace(PCK, name="similar", metric="oks", skeleton="coco", reference="object_scale")
+OKS = replace(
+    PCK, name="similar", metric="oks", skeleton="coco", reference="object_scale", auc_upto=0.0
+)
 
 
 def test_a_protocol_is_a_value() -> None:
@@ -72,18 +74,50 @@ def test_a_rule_is_of_sticks_alone() -> None:
 
 
 def test_groups_are_of_what_is_scored() -> None:
-    with pytest.raises(ValueError, match=r"'hand': groups name \['left_hip'\], not scored"):
+    with pytest.raises(
+        ValueError, match=r"'hand': groups name \['left_hip'\], which are not scored"
+    ):
         replace(PCK, groups=(("hip", ("left_hip", "nose")),))
-    with pytest.raises(ValueError, match=r"groups name \['nose'\], not scored"):
+    with pytest.raises(ValueError, match=r"groups name \['nose'\], which are not scored"):
         replace(PCP, groups=(("head", ("nose",)),))  # a joint, and no stick
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"threshold": -1.0}, {"threshold": float("nan")}, {"threshold": "0.2"},
+        {"joints": (), "groups": ()}, {"joints": ("nose", "nose"), "groups": ()},
+        {"joints": "nose", "groups": ()}, {"auc_upto": 0.205}, {"auc_step": 0.0}, {"auc_upto": -0.1},
+        {"groups": (("a", ("nose",)), ("a", ("nose",)))}, {"groups": (("a", ()),)},
+        {"quoted": (("q", 0.1), ("q", 0.3))}, {"parts": PCP.parts}, {"flip_test": "no"},
+    ],
+)  # fmt: skip
+def test_nonsense_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="protocol 'hand': "):
+        replace(PCK, **change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parts": (), "groups": ()},
+        {"parts": PCP.parts * 2},
+        {"joints": ("nose",)},
+        {"auc_upto": 0.2},
+    ],
+)
+def test_nonsense_of_sticks_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="protocol 'sticks': "):
+        replace(PCP, **change)
 
 
 def test_one_line_says_what_was_measured() -> None:
     assert PCK.describe() == (
         "hand version 3: PCK, error <= 0.2 x torso (left_shoulder to right_hip); AUC over 0 to 0.4 "
-        "in steps of 0.02; 3 joints of flic, observer-centric, scored where located; micro average; "
-        "box: the person's; no flip test; decoding: quarter; left out: persons without a torso; "
-        "source: a paper"
+        "in steps of 0.02; 3 joints of flic (without neck, right_shoulder, right_elbow, right_hip, "
+        "left_shoulder, left_elbow, left_hip), observer-centric, scored where located; micro average; "
+        "columns: wrist; also PCK@0.1 (at 0.1); box: the person's; no flip test; decoding: quarter; "
+        "left out: persons without a torso; source: a paper"
     )
     said = PCP.describe()
     assert "loose PCP, the mean error of both ends <= 0.5 x the true stick" in said
@@ -142,8 +176,11 @@ def test_a_file_that_is_no_protocol() -> None:
         protocol_from_dict(values)
     with pytest.raises(UserError, match="metric is 'pdq'"):
         protocol_from_dict(PCP.to_dict() | {"metric": "pdq"})
-    with pytest.raises(UserError, match="groups name"):
+    with pytest.raises(UserError, match="nothing is scored"):
         protocol_from_dict(PCP.to_dict() | {"parts": []})
+    for nothing in ([], None, "x"):
+        with pytest.raises(UserError, match="an object of fields"):
+            protocol_from_dict(nothing)  # type: ignore[arg-type]
 
 
 def test_only_names_and_sources_may_differ() -> None:
@@ -156,21 +193,23 @@ def test_only_names_and_sources_may_differ() -> None:
         "threshold": 0.1,
         "comparator": "<",
         "joints": PCK.joints[::-1],
+        "data": "others",
         "averaging": "macro",
         "left_out": "nobody",
         "auc_upto": 0.2,
         "auc_step": 0.01,
         "groups": (),
         "quoted": (),
-        "parts": PCP.parts,
         "box": "whole image",
         "flip_test": True,
         "decoding": "argmax",
     }
-    of_sticks = {"metric", "rule"}
+    of_sticks = {"metric", "rule", "parts"}
+    whole = replace(PCK, data="some")
     assert {f.name for f in fields(Protocol)} == {"name", "source", *of_sticks, *changes}
     for field, value in changes.items():
-        for pair in ((PCK, replace(PCK, **{field: value})), (replace(PCK, **{field: value}), PCK)):
+        changed = replace(whole, **{field: value})
+        for pair in ((whole, changed), (changed, whole)):
             with pytest.raises(UserError, match=f"cannot be compared: {field} is ") as caught:
                 check_comparable(*pair)
             assert "\n" not in str(caught.value)
@@ -188,6 +227,7 @@ def test_only_names_and_sources_may_differ() -> None:
         ("box", "not stated", "whole image"),
         ("flip_test", None, True),
         ("decoding", "not stated", "argmax"),
+        ("data", "not stated", "others"),
     ],
 )
 def test_what_is_not_stated_is_not_compared(field: str, not_stated: Any, other: Any) -> None:
@@ -197,8 +237,9 @@ def test_what_is_not_stated_is_not_compared(field: str, not_stated: Any, other: 
     check_comparable(unstated, unstated)
     with pytest.raises(UserError, match="threshold is"):
         check_comparable(unstated, replace(PCK, threshold=0.1))
+    stated = replace(PCK, data="some")
     with pytest.raises(UserError, match=f"{field} is"):
-        check_comparable(PCK, replace(PCK, **{field: other}))
+        check_comparable(stated, replace(stated, **{field: other}))
 
 
 def test_find_protocol() -> None:

@@ -387,3 +387,67 @@ def test_another_skeletons_joints_are_found_by_name() -> None:
     got, expected = run(PCK, moved, reordered(pred)), run(PCK, truth, pred)
     assert got.rows() == expected.rows()
     assert got.cuts == expected.cuts
+
+
+def named_groups(names: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> Result:
+    """6 persons whose first joint is always missed, under a protocol of a user's own joints."""
+    skeleton = Skeleton("mine", names, pairs, references={"own": names[:2]}, reference="own")
+    protocol = replace(
+        PROTOCOLS["lsp-pck-pc"], skeleton="mine", convention="", reference="own", joints=names,
+        groups=tuple((one, (one, other)) for one, other in pairs),
+    )  # fmt: skip
+    xy = np.random.default_rng(0).uniform(0, 9, (6, len(names), 2))
+    pred = xy.copy()
+    pred[:, 0] += 900
+    truth = Truth(skeleton, xy, np.full(xy.shape[:2], State.VISIBLE))
+    return score(protocol, truth, pred, np.random.default_rng(0))
+
+
+def test_a_group_does_not_hide_a_joint() -> None:
+    found = named_groups(("ear_left", "ear_right", "chin"), (("ear_left", "ear_right"),))
+    assert [estimate.value for estimate in found.rows().values()][:3] == [0, 1, 1]
+
+
+def test_a_joint_may_be_called_total() -> None:
+    found = named_groups(("chin", "total", "auc"), ())
+    assert (found.joints["total"].n, found.joints["auc"].n, found.total.n) == (6, 6, 18)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": np.full((6, 14), 3)}, {"lengths": {"own": np.ones(9)}}, {"group": np.arange(9)},
+        {"group": np.arange(3)}, {"xy": np.zeros((5, 16, 2))},
+    ],
+)  # fmt: skip
+def test_truths_that_do_not_fit(change: dict[str, np.ndarray]) -> None:
+    fits = {
+        "xy": np.zeros((5, 14, 2)),
+        "state": np.full((5, 14), 3),
+        "lengths": {"own": np.ones(5)},
+    }
+    with pytest.raises(ValueError, match=rf"Truth\.{next(iter(change))}"):
+        Truth(LSP, **(fits | change))  # type: ignore[arg-type]
+
+
+def test_cuts_average_as_the_total() -> None:
+    xy = np.random.default_rng(0).uniform(0, 9, (5, 14, 2))
+    state = np.full((5, 14), State.OCCLUDED)
+    state[1:, 0] = State.MISSING
+    pred = xy.copy()
+    pred[:, 0] += 900
+    macro = replace(PROTOCOLS["lsp-pck-pc"], averaging="macro")
+    found = score(macro, Truth(LSP, xy, state, "PC"), pred, np.random.default_rng(0))
+    assert found.cuts["occlusion"]["occluded"].value == found.total.value
+
+
+def test_only_the_same_persons_are_paired() -> None:
+    xy = np.random.default_rng(0).uniform(0, 90, (5, 14, 2))
+    state = np.full((5, 14), State.VISIBLE)
+    fewer = state.copy()
+    fewer[2] = State.MISSING
+    one, other = (
+        tally_of(PROTOCOLS["lsp-pck-pc"], Truth(LSP, xy, s, "PC"), xy)[0] for s in (state, fewer)
+    )
+    with pytest.raises(ValueError, match="same persons"):
+        differences(one, other, np.random.default_rng(0))

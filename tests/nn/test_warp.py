@@ -78,7 +78,9 @@ anywhere = st.floats(-1e3, 1e3)
 
 @given(x=anywhere, y=anywhere, cx=anywhere, cy=anywhere, w=positive, h=positive)
 def test_there_and_back(x, y, cx, cy, w, h):
-    xy, centre, size = (torch.tensor(pair, dtype=torch.double) for pair in ((x, y), (cx, cy), (w, h)))
+    xy, centre, size = (
+        torch.tensor(pair, dtype=torch.double) for pair in ((x, y), (cx, cy), (w, h))
+    )
     there = to_box(xy, centre, size)
     assert from_box(there, centre, size).tolist() == pytest.approx([x, y], abs=1e-9)
     edges = from_box(torch.tensor([[-0.5, -0.5], [0.5, 0.5]]).double(), centre, size)

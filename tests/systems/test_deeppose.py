@@ -150,7 +150,9 @@ def test_encoding_and_decoding_by_hand():
     psi = to_box(truth, estimate, size)
     torch.testing.assert_close(psi, torch.tensor([0.15, -0.10]))
     torch.testing.assert_close(from_box(psi, estimate, size), truth)
-    torch.testing.assert_close(estimate + from_box(psi, estimate, size), torch.tensor([251.0, 176.0]))
+    torch.testing.assert_close(
+        estimate + from_box(psi, estimate, size), torch.tensor([251.0, 176.0])
+    )
 
 
 def test_the_cascade_decodes_like_that():

@@ -20,6 +20,7 @@ from vitruvian.cli import (
     report,
     systems,
     train,
+    tune,
 )
 from vitruvian.types import UserError
 
@@ -32,6 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("train")(train.train)
+app.command("tune")(tune.tune)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)

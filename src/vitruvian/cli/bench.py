@@ -1,4 +1,4 @@
-"""vitruvian bench data, train, predict"""
+"""vitruvian bench data, train, predict, score"""
 
 from __future__ import annotations
 
@@ -50,3 +50,14 @@ def predict(
     from vitruvian.use.bench import bench_predict
 
     typer.echo(bench_predict(model, photos, count))
+
+
+@app.command("score")
+def score(
+    persons: Annotated[int, typer.Option(min=1000)] = 1_000_000,
+    paired: Annotated[int, typer.Option(min=100, help="Photographs of the paired test.")] = 10_000,
+) -> None:
+    """Scoring of random poses in memory, and a paired bootstrap."""
+    from vitruvian.use.bench import bench_score
+
+    typer.echo(bench_score(persons, paired))

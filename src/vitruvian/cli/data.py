@@ -77,7 +77,8 @@ def convert(
         typer.Option(help="Make a joint of two: neck=left_shoulder+right_shoulder"),
     ] = None,
     convention: Annotated[
-        str | None, typer.Option(help="OC: let left be the observer's, where that can be told.")
+        str | None,
+        typer.Option(help="OC: sides as if all faced the observer, where that can be told."),
     ] = None,
 ) -> None:
     """Write any data set's labels as COCO keypoint JSON, which `coco=FILE` reads back."""
@@ -111,7 +112,8 @@ def stats(
     data: Annotated[str, typer.Argument(help="name=folder or name=file, e.g. lspet=DIR")],
     subset: Annotated[str, typer.Option(help="Rows to look at.")] = "all",
     convention: Annotated[
-        str | None, typer.Option(help="OC: let left be the observer's, where that can be told.")
+        str | None,
+        typer.Option(help="OC: sides as if all faced the observer, where that can be told."),
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the figures here.")

@@ -53,6 +53,12 @@ def evaluate(
 
     if (model is None) == (predictions is None):
         raise UserError("give a model, or --predictions FILE with --truth and --protocol")
+    ignored = (
+        {"--flip": flip or None} if model is None else {"--skeleton": skeleton, "--base": base}
+    )
+    if said := next((name for name, value in ignored.items() if value is not None), None):
+        other = "predictions in a file" if model is None else "what a model answers"
+        raise UserError(f"{said} says nothing about {other}: leave it out")
     if model is not None:
         scored = score_model(
             model, data or (), subset, protocol=protocol, flip=flip, device=device, workers=workers

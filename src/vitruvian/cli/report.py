@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vitruvian.types import UserError
+
 
 def report(
     items: Annotated[
@@ -29,6 +31,9 @@ def report(
     markdown: Annotated[
         Path | None, typer.Option(help="The Markdown file, its JSON beside it; without: in --out.")
     ] = None,
+    skeleton: Annotated[
+        str | None, typer.Option(help="Joints of the predictions, where a file does not say.")
+    ] = None,
     worst: Annotated[int, typer.Option(min=0, help="Pictures of the worst persons.")] = 12,
     base: Annotated[
         int | None, typer.Option(min=0, max=1, help="Number of the first pixel in the predictions.")
@@ -38,8 +43,9 @@ def report(
     workers: Annotated[int, typer.Option(min=0)] = 2,
 ) -> None:
     """Write what models score, joint by joint, with curves, parts and failures."""
+    from vitruvian.skeleton import find_skeleton
     from vitruvian.use.compare import Request
-    from vitruvian.use.report import Files, make_report, own_command
+    from vitruvian.use.report import MARKDOWN, Files, make_report, own_command
 
     request = Request(
         items=tuple(items),
@@ -48,10 +54,13 @@ def report(
         subset=subset,
         published=published,
         flip=flip,
+        skeleton=None if skeleton is None else find_skeleton(skeleton),
         base=base,
         device=device,
         workers=workers,
     )
-    files = Files(out, markdown or out / "report.md", worst)
-    make_report(request, own_command(request, markdown), files)
+    files = Files(out, markdown or out / MARKDOWN, worst)
+    if files.markdown.suffix.lower() != ".md":
+        raise UserError(f"--markdown {files.markdown}: name it .md; its JSON lies beside it")
+    make_report(request, own_command(request, files), files)
     typer.echo(f"written: {files.markdown}, {out / 'index.html'}")

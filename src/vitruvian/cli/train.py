@@ -30,6 +30,9 @@ def train(
         str | None,
         typer.Option(help="PC or OC: whose left and right; OC converts data sets that are PC."),
     ] = None,
+    hold_out: Annotated[
+        int, typer.Option(min=0, help="Photographs taken out of the training, to tune on.")
+    ] = 0,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key.sub=value, e.g. fits.0.epochs=20")
     ] = None,
@@ -61,5 +64,6 @@ def train(
             quiet=quiet,
             weights=tuple(weight or ()),
             convention=convention,
+            hold_out=hold_out,
         )
     )

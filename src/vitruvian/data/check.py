@@ -29,7 +29,7 @@ _ENOUGH = 30  # persons from which a share says something
 _SEEN_FROM_FRONT = ("right_hip", "left_hip", "right_shoulder", "left_shoulder")
 _MEANING = {
     "PC": "PC, left is the person's own",
-    "OC": "OC, left is the observer's",
+    "OC": "OC, sides as of people who face the observer",
     "": "none, joints have no sides",
 }
 _LIKE_OC = (

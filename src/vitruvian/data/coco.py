@@ -32,7 +32,7 @@ from vitruvian.types import State, UserError
 
 _SIDES = {
     "PC": "left is the person's",
-    "OC": "left is the observer's",
+    "OC": "sides as of people who face the observer",
     "": "joints without sides",
 }
 _STATES = np.array([State.MISSING, State.OCCLUDED, State.VISIBLE], np.uint8)  # by v

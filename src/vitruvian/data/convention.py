@@ -1,4 +1,4 @@
-"""Left and right: the person's own (PC) or, as in older benchmarks, the observer's (OC).
+"""Left and right: the person's own (PC) or, as in older benchmarks, as if all faced the observer (OC).
 
 Where no file with observer-centric labels exists they are made by a rule, one decision for the legs and
 one for the arms. On the 2,000 images of LSP, where such a file exists, it agrees for 99.45 % of the legs,
@@ -25,7 +25,7 @@ _TORSO = ("right_hip", "left_hip", "right_shoulder", "left_shoulder")
 
 
 def in_convention(people: People, convention: str) -> People:
-    """A data set whose left is the person's ("PC") or the observer's ("OC").
+    """A data set whose sides are the person's ("PC") or those of one who faces the observer ("OC").
 
     What is so already is returned unchanged. Persons without the joints that decide are dropped; the
     provenance tells the rule and how many are left.
@@ -70,7 +70,7 @@ def deciding_joints(skeleton: Skeleton) -> tuple[str, ...]:
 def observer_centric(
     xy: np.ndarray, located: np.ndarray, skeleton: Skeleton
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Whose legs and whose arms must change sides so that left is the observer's.
+    """Whose legs and whose arms must change sides to be those of a person who faces the observer.
 
     Without a `neck` the middle of the shoulders serves. Eyes and ears go with the arms.
 

@@ -22,7 +22,9 @@ from vitruvian.data.people import People
 from vitruvian.data.photos import cut, reduction_for
 from vitruvian.types import Crops, State, UserError
 
-_AGAIN = 2**55  # is added to the key of a person each time it comes again: its other draws differ, too
+_AGAIN = (
+    2**55
+)  # is added to the key of a person each time it comes again: its other draws differ, too
 
 
 @dataclass

@@ -30,9 +30,7 @@ class People:
     subsets: dict[str, np.ndarray]  # name -> rows
     provenance: str  # one line: which file, how many rows, which convention, licence
     whole: bool = True  # photographs are whole, and not cut around each person already
-    convention: Convention = (
-        "PC"  # left is the person's; "OC": the observer's; "": joints without sides
-    )
+    convention: Convention = "PC"  # whose left the joints' names mean
     scored: str = "val"  # the subset that published figures are of
     image: np.ndarray | None = (
         None  # (N,) int64, the photograph's number; None: `key`, one person each
@@ -90,3 +88,22 @@ class People:
         encoded = self.encoded
         assert encoded is not None
         return lambda row: encoded(int(rows[row]))
+
+
+def hold_out(people: People, photographs: int) -> People:
+    """The data set with so many photographs taken out of `train`, which then are `tune`.
+
+    Which ones depends on the photographs' numbers alone: more photographs hold out the same and more.
+
+    Raises:
+        UserError: `train` has no more photographs than that.
+    """
+    if photographs == 0:
+        return people
+    train = people.subsets.get("train", np.arange(len(people)))
+    numbers = np.unique(people.images[train])
+    if len(numbers) <= photographs:
+        raise UserError(f"{photographs} photographs cannot be held out of {len(numbers)}")
+    out = np.random.default_rng(0).permutation(numbers)[:photographs]
+    held = np.isin(people.images[train], out)
+    return replace(people, subsets=people.subsets | {"train": train[~held], "tune": train[held]})

@@ -92,7 +92,10 @@ class Stats:
 
     def lines(self) -> list[str]:
         """The figures as text, a line each."""
-        sides = {"PC": "left is the person's (PC)", "OC": "left is the observer's (OC)"}
+        sides = {
+            "PC": "left is the person's (PC)",
+            "OC": "sides as of people who face the observer (OC)",
+        }
         return [
             f"{self.name}: {self.persons} persons in {self.photographs} photographs; "
             f"{sides.get(self.convention, 'joints without sides')}; {self.provenance}",

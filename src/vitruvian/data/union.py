@@ -18,7 +18,10 @@ from vitruvian.skeleton import Skeleton, find_skeleton
 from vitruvian.types import Convention, State, UserError
 
 SPACE = 2**40  # keys that each part has for itself, more where one of them has larger keys
-CONVENTIONS: dict[Convention, str] = {"PC": "the person's own", "OC": "the observer's"}  # left is
+CONVENTIONS: dict[Convention, str] = {
+    "PC": "the person's own",
+    "OC": "as if all faced the observer",
+}  # left is
 
 
 def in_skeleton(

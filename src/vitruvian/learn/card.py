@@ -12,7 +12,7 @@ from vitruvian.models import ModelInfo
 
 _LEFT = {
     "PC": "person-centric: left is the person's left",
-    "OC": "observer-centric: left is what an observer sees on the left side of an upright person",
+    "OC": "observer-centric: sides as of a person who faces the observer (right is left in the image)",
     "": "without sides",
 }
 

@@ -1,15 +1,7 @@
-"""A run: a recipe on a data set in a folder, from the first step to a model that predicts.
-
-recipe.yaml         the recipe, resolved
-run.json            data, origin of the weights, versions, seconds
-log.csv             losses, speed, score on `tune`
-state.safetensors   where the training stands
-model/              the model so far: `predict` and `eval` take the run's folder
-"""
+"""A run: a recipe on a data set in a folder, from the first step to a model that predicts."""
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,10 +14,12 @@ from torch import nn
 
 import vitruvian
 from vitruvian.data import open_data
-from vitruvian.data.people import People
+from vitruvian.data.boxes import face_factor, start_from
+from vitruvian.data.people import People, hold_out
 from vitruvian.data.synthetic import figures
 from vitruvian.data.union import choose_skeleton, converted, known_convention, union
 from vitruvian.learn.devices import Place, bf16_pays, hardware, place
+from vitruvian.learn.folder import MODEL, claim
 from vitruvian.learn.recipes import find_recipe
 from vitruvian.learn.report import Report
 from vitruvian.learn.runner import net_runner, new_net, system_and_config
@@ -34,20 +28,18 @@ from vitruvian.learn.size import size_of
 from vitruvian.learn.start import init_backbone, take_from
 from vitruvian.learn.train import train
 from vitruvian.models import DataUsed, ModelInfo, Predict, Preprocessing, write_model
-from vitruvian.recipe import Recipe, override, recipe_from_dict
+from vitruvian.recipe import Recipe, override
 from vitruvian.skeleton import find_skeleton
 from vitruvian.systems.contract import System
 from vitruvian.types import State, UserError
 from vitruvian.use.evaluate import Predicted, predict_people, quick_score, spread
-
-RECIPE, RUN, MODEL = "recipe.yaml", "run.json", "model"
 
 
 @dataclass(frozen=True)
 class Options:
     """What `vitruvian train` is told."""
 
-    recipe: str
+    recipe: str | Recipe  # a name, a YAML file, or the value itself
     out: Path
     settings: tuple[str, ...] = ()
     data: tuple[str, ...] = ()  # one "name=folder" each; none: rendered figures
@@ -59,6 +51,7 @@ class Options:
     quiet: bool = False
     weights: tuple[float, ...] = ()  # of the data sets, one each; none: in proportion to their rows
     convention: str | None = None  # what left and right mean: "PC" or "OC"; None: as in the data
+    hold_out: int = 0  # photographs taken out of `train`, which then are `tune`
 
 
 @dataclass(frozen=True)
@@ -80,25 +73,30 @@ def run(options: Options) -> bool:
     Raises:
         UserError: anything that the user can mend; see the message.
     """
-    recipe = override(find_recipe(options.recipe), list(options.settings))
+    given = options.recipe
+    recipe = given if isinstance(given, Recipe) else find_recipe(given)
+    recipe = override(recipe, list(options.settings))
     if options.seed is not None:
         recipe = recipe.model_copy(update={"seed": options.seed})
     people, sources = open_training(
         options.data, recipe.skeleton, options.convention, options.weights
     )
     recipe = recipe.model_copy(update={"skeleton": people.skeleton.name})
+    people = hold_out(people, options.hold_out)
+    factor = face_factor(_training(people)) if recipe.box == "face" else None
+    people = start_from(people, recipe.box, factor)
     system, config = system_and_config(recipe.system, recipe.config, recipe.name)
     with place(options.device) as where:
         net = new_net(system, config, people.skeleton, recipe.seed)
         report = Report(options.out, options.quiet, silent=not where.first)
         said, learnt = _first_weights(options, recipe, system, net, sources)
         if where.first:
-            _claim_folder(options, recipe, people, sources, where)
+            claim(options.out, recipe, _about(options, people, sources), _how(options, where))
         if said and not (options.out / STATE).exists():
             report.say(said)
         if where.processes > 1 and where.device.type == "cuda":
             net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
-        model = _RunModel(options.out, recipe, system, people, learnt)
+        model = _RunModel(options.out, recipe, system, people, learnt, factor)
         session = _session(options, model, net.to(where.device), where, report)
         for line in filter(None, _opening(session, people, sources)):
             report.say(line)
@@ -164,6 +162,7 @@ class _RunModel:
     system: System
     people: People
     learnt: tuple[DataUsed, ...]
+    face_factor: float | None
 
     def write(self, net: Any, upto: str | None) -> None:
         """Replaces `model/`; `upto` is the last stage that takes part, None: all."""
@@ -174,7 +173,7 @@ class _RunModel:
             config=self.recipe.config,
             skeleton=net.skeleton,
             preprocessing=Preprocessing(crop=self.recipe.crop),
-            predict=Predict(upto=upto),
+            predict=Predict(upto=upto, face_factor=self.face_factor),
             recipe=self.recipe.model_dump(mode="json"),
             parameters=size.parameters,
             gmacs=size.gmacs,
@@ -203,11 +202,15 @@ def _first_weights(
     return "\n".join(filter(None, lines)), tuple(learnt)
 
 
+def _training(people: People) -> People:
+    return people.subset("train") if "train" in people.subsets else people
+
+
 def _session(
     options: Options, model: _RunModel, net: nn.Module, where: Place, report: Report
 ) -> Session:
     people, recipe, system = model.people, model.recipe, model.system
-    training = people.subset("train") if "train" in people.subsets else people
+    training = _training(people)
     training = training.rows(np.flatnonzero(np.isfinite(training.box).all(1)))
     session = Session(
         system=system,
@@ -238,12 +241,9 @@ def _session(
     return session
 
 
-def _claim_folder(
-    options: Options, recipe: Recipe, people: People, sources: Sequence[Source], where: Place
-) -> None:
-    """Makes the run's folder, or finds the same run in it."""
-    folder = options.out
-    about = {
+def _about(options: Options, people: People, sources: Sequence[Source]) -> dict[str, Any]:
+    """What must be the same when a run goes on."""
+    return {
         "data": people.name,
         "provenance": people.provenance,
         "rows": len(people),
@@ -251,33 +251,28 @@ def _claim_folder(
         "convention": people.convention,
         "sources": [asdict(source) for source in sources],
         "from": options.start_from and Path(options.start_from).name,
+        "hold_out": options.hold_out,
     }
-    if (folder / RECIPE).exists():
-        _check_same(folder, recipe, about)
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} holds something else than a run; choose another --out")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        how = {
-            "source": list(options.data),
-            "command": _command(options),
-            "hardware": hardware(where),
-            "versions": {
-                "vitruvian": vitruvian.__version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
-        }
-        (folder / RUN).write_text(json.dumps(about | how, indent=2) + "\n", encoding="utf-8")
-        (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}") from None
+
+
+def _how(options: Options, where: Place) -> dict[str, Any]:
+    """How a run was begun."""
+    return {
+        "source": list(options.data),
+        "command": _command(options),
+        "hardware": hardware(where),
+        "versions": {
+            "vitruvian": vitruvian.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
 
 
 def _command(options: Options) -> str:
     """The command without the paths of this machine."""
-    parts = ["vitruvian", "train", options.recipe]
+    given = options.recipe
+    parts = ["vitruvian", "train", given.name if isinstance(given, Recipe) else given]
     for data in options.data:
         parts += ["--data", f"{data.partition('=')[0]}=PATH"]
     for weight in options.weights:
@@ -288,50 +283,13 @@ def _command(options: Options) -> str:
         parts += ["--set", setting]
     if options.start_from:
         parts += ["--from", Path(options.start_from).name]
+    if options.hold_out:
+        parts += ["--hold-out", str(options.hold_out)]
     if options.seed is not None:
         parts += ["--seed", str(options.seed)]
     if options.max_minutes is not None:
         parts += ["--max-minutes", f"{options.max_minutes:g}"]
     return " ".join([*parts, "--out", "RUN"])
-
-
-def read_run(folder: Path) -> tuple[Recipe, dict[str, Any]]:
-    """The recipe of a run's folder, and what `run.json` says.
-
-    Raises:
-        UserError: the folder is no run.
-    """
-    import yaml
-
-    try:
-        values = yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8"))
-        about = json.loads((folder / RUN).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        raise UserError(f"{folder} is not a run's folder; give the --out of a training") from None
-    return recipe_from_dict(values, str(folder / RECIPE)), about
-
-
-def _check_same(folder: Path, recipe: Recipe, about: dict[str, Any]) -> None:
-    old_recipe, old = read_run(folder)
-    cure = "give the same command to go on with it, or choose another --out"
-    if old_recipe != recipe:
-        field = _first_difference(old_recipe.model_dump(), recipe.model_dump())
-        raise UserError(f"{folder} holds a different run ({field}); {cure}")
-    for key, value in json.loads(json.dumps(about)).items():
-        if key in old and value != old[key]:
-            field = _first_difference(old[key], value, key)
-            raise UserError(f"{folder} holds a different run ({field}); {cure}")
-
-
-def _first_difference(old: Any, new: Any, place: str = "") -> str:
-    if isinstance(old, dict) and isinstance(new, dict):
-        pairs = [(key, old.get(key), new.get(key)) for key in {**old, **new}]
-    elif isinstance(old, list | tuple) and isinstance(new, list | tuple) and len(old) == len(new):
-        pairs = [(str(i), a, b) for i, (a, b) in enumerate(zip(old, new, strict=True))]
-    else:
-        return f"{place} was {old!r}, is {new!r}"
-    key, a, b = next((key, a, b) for key, a, b in pairs if a != b)
-    return _first_difference(a, b, f"{place}.{key}".lstrip("."))
 
 
 def _last_finished(recipe: Recipe, fit: int) -> str:

@@ -18,7 +18,8 @@ from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
 from vitruvian.export import check_parity, halved, parity, point_to_weights, to_onnx
 from vitruvian.learn.card import card
-from vitruvian.learn.run import MODEL, open_training, read_run
+from vitruvian.learn.folder import MODEL, read_run
+from vitruvian.learn.run import open_training
 from vitruvian.learn.runner import load_net, net_runner
 from vitruvian.measure.result import Result
 from vitruvian.models import (

@@ -106,12 +106,15 @@ def differences(
     """How much larger each figure of `other` is, over images drawn for both at once.
 
     Raises:
-        ValueError: the tallies are not of the same images and figures.
+        ValueError: the tallies are not of the same persons, images and figures.
+
+    A p-value is no smaller than the number of resamples allows, and few images prove nothing whatever
+    it is: the images stand for all that might have been drawn.
 
     Source: paired bootstrap; Koehn, EMNLP 2004, for its use as a test between systems.
     """
-    if one.figures != other.figures or one.part.shape != other.part.shape:
-        raise ValueError("only tallies of the same images and figures can be paired")
+    if one.figures != other.figures or not np.array_equal(one.whole, other.whole):
+        raise ValueError("only tallies of the same persons, images and figures can be paired")
     rows = [np.concatenate([t.part, t.whole], 1).astype(np.float64) for t in (one, other)]
     columns = rows[0].shape[1]
     both = np.concatenate(rows, 1)[one.whole.any(1) | other.whole.any(1)]
@@ -122,8 +125,9 @@ def differences(
     value = gap(both.sum(0, keepdims=True))[0]
     drawn = gap(_resampled_sums(both, rng, resamples))  # (R, F)
     low, high = _quantiles(drawn, LEVEL)
-    below, above = (drawn <= 0).sum(0), (drawn >= 0).sum(0)
-    p = np.minimum(1, 2 * (np.minimum(below, above) + 1) / (len(drawn) + 1))
+    below, above, known = (drawn <= 0).sum(0), (drawn >= 0).sum(0), (~np.isnan(drawn)).sum(0)
+    p = np.minimum(1, 2 * (np.minimum(below, above) + 1) / (known + 1))
+    p = np.where(known > 0, p, np.nan)
     return {
         figure.label: Difference(float(value[i]), float(low[i]), float(high[i]), float(p[i]))
         for i, figure in enumerate(one.figures)

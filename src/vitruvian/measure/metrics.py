@@ -55,7 +55,7 @@ def normalized_errors(pred: np.ndarray, truth: np.ndarray, reference: np.ndarray
     Raises:
         ValueError: the shapes do not fit each other.
 
-    Source: Yang & Ramanan, PAMI 2013, with the reference of the MPI toolkit's eval_pck.m.
+    Source: Yang & Ramanan, PAMI 2013, with the reference of the MPII toolkit's eval_pck.m.
     """
     _same_shape("pred", pred, truth.shape)
     _same_shape("reference", reference, truth.shape[:1])
@@ -77,6 +77,9 @@ def head_size(head_box: np.ndarray) -> np.ndarray:
     Returns:
         (N,) px.
 
+    Raises:
+        ValueError: the shape is another one.
+
     Source: util_get_head_size.m of the MPII toolkit; 0.6 = 0.8 x 0.75.
     """
     _same_shape("head_box", head_box, (len(head_box), 4))
@@ -97,7 +100,7 @@ def pck(errors: np.ndarray, scored: np.ndarray, threshold: float) -> float:
     Raises:
         ValueError: `scored` does not have the shape of `errors`.
 
-    Source: as `normalized_errors`; "<=" as in computePCK.m of the MPI toolkit.
+    Source: as `normalized_errors`; "<=" as in computePCK.m of the MPII toolkit.
     """
     scored = counted(errors, scored)
     return _share((hits(errors, threshold) & scored).sum(), scored.sum()).item()
@@ -168,7 +171,7 @@ def auc(errors: np.ndarray, scored: np.ndarray, upto: float = 0.2, step: float =
     Raises:
         ValueError: the shapes differ, or `upto` is not a multiple of `step`.
 
-    Source: the trapezoid rule of the MPI toolkit's curves.
+    Source: the trapezoid rule of the MPII toolkit's curves.
     """
     scored = counted(errors, scored)
     return _share((area(errors, upto, step) * scored).sum(), scored.sum()).item()
@@ -214,12 +217,13 @@ def stick_hits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which sticks are right, and which are scored; arguments as for `pcp`.
 
-    A stick of length zero (three labels on one point occur) is right only where it is met exactly.
+    A stick of length zero (three labels on one point occur) is right only where it is met exactly, and
+    never with "<".
 
     Returns:
         correct (N, S) bool, never where not scored; scored (N, S) bool.
 
-    Source: strict: evalPCP of Eichner & Ferrari as DeepPose uses it, eval_pcp.m of the MPI toolkit;
+    Source: strict: evalPCP of Eichner & Ferrari as DeepPose uses it, eval_pcp.m of the MPII toolkit;
         loose: Wang, Tian and others. Ends are never exchanged.
     """
     if rule not in ("strict", "loose"):
@@ -249,6 +253,7 @@ def swapped(
     scored: np.ndarray,
     swap: Sequence[int],
     threshold: float,
+    comparator: Comparator = "<=",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predictions that sit on the mirrored joint: within `threshold` of it and not of their own.
 
@@ -264,7 +269,8 @@ def swapped(
     """
     known = counted(own, scored)
     asked = known & known[:, swap] & (np.asarray(swap) != np.arange(len(swap)))
-    return hits(other, threshold) & ~hits(own, threshold) & asked, asked
+    near = hits(other, threshold, comparator) & ~hits(own, threshold, comparator)
+    return near & asked, asked
 
 
 def counted(errors: np.ndarray, scored: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ def _sides(part: str) -> Group:
 _LIMBS = tuple(_sides(part) for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"))
 _BODY: tuple[Group, ...] = (("head", ("neck", "head_top")), *_LIMBS)
 _NO_LENGTH = "persons whose reference length is unknown or zero"
-_TOOLKIT = "torso and comparison of the MPI toolkit's eval_pck.m"
+_TOOLKIT = "torso and comparison of eval_pck.m (bearpaw/eval_pose, after MPI's)"
 _OWN = "the system's own, taken back to px of the photograph"
 
 
@@ -72,7 +72,7 @@ _LSP_PCP = replace(
     reference="stick",
     threshold=0.5,
     left_out="sticks of which an end is not located",
-    source="Eichner & Ferrari's evalPCP, eval_pcp.m of the MPI toolkit; the group 'arms and legs' is "
+    source="Eichner & Ferrari's evalPCP, eval_pcp.m of bearpaw/eval_pose; the group 'arms and legs' is "
     "the average of DeepPose's tables",
     auc_upto=0.0,
     groups=_STICK_GROUPS,
@@ -122,12 +122,14 @@ PROTOCOLS = {
             rule="loose",
             source="Wang et al. and Tian et al. as DeepPose, Table 1, marks them with *",
         ),
+        replace(_LSP_PCP, name="lsp-pcp-strict-oc", convention="OC"),
+        replace(_LSP_PCP, name="lsp-pcp-loose-oc", convention="OC", rule="loose"),
         replace(
             LSP_PCK_PC,
             name="lsp-pdj",
             auc_upto=0.5,
             quoted=tuple((f"PDJ@{t}", t) for t in (0.05, 0.1, 0.15, 0.3, 0.4)),
-            source="Sapp & Taskar, CVPR 2013; Toshev & Szegedy, CVPR 2014; eval_pdj.m",
+            source="Sapp & Taskar, CVPR 2013; Toshev & Szegedy, CVPR 2014; eval_pdj.m of bearpaw/eval_pose",
         ),
         _FLIC_OC,
         replace(
@@ -142,7 +144,7 @@ PROTOCOLS = {
             _LSP_PCP,
             name="parse-pcp",
             convention="OC",
-            source="Toshev & Szegedy, CVPR 2014, Table 2; eval_pcp.m of the MPI toolkit",
+            source="Toshev & Szegedy, CVPR 2014, Table 2; eval_pcp.m of bearpaw/eval_pose",
         ),
         Protocol(
             name="coco-oks",

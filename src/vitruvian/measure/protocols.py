@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from itertools import zip_longest
 from typing import Any, Literal, get_args
 
 from vitruvian.measure.metrics import Comparator, Rule
@@ -25,15 +28,20 @@ _WORDS = {
     "object_scale": "the square root of the object's area",
 }
 _FREE = ("name", "source")  # may differ between figures that are compared
-_UNKNOWN = {"box": NOT_STATED, "flip_test": None, "decoding": NOT_STATED}  # of others' predictions
+_UNKNOWN = {  # of others' predictions, and before anything is scored
+    "box": NOT_STATED,
+    "flip_test": None,
+    "decoding": NOT_STATED,
+    "data": NOT_STATED,
+}
 
 
 @dataclass(frozen=True)
 class Protocol:
     """One way of scoring. Change a field that alters figures and the version rises.
 
-    How the predictions were made (`box`, `flip_test`, `decoding`) is set per evaluation, by
-    `dataclasses.replace`; of somebody's file it is not stated.
+    How the predictions were made (`box`, `flip_test`, `decoding`) and of whom (`data`) is set per
+    evaluation, by `dataclasses.replace`; of somebody's file it is not stated.
 
     Raises:
         ValueError: it promises what is not done.
@@ -43,11 +51,11 @@ class Protocol:
     version: int
     metric: Metric
     skeleton: str
-    convention: Convention  # "PC": left is the person's; "OC": left is the observer's
+    convention: Convention  # see `vitruvian.types`
     reference: str  # the skeleton's length, or the file's, that errors are measured in
     threshold: float  # in reference lengths
     comparator: Comparator  # "<=": an error equal to the threshold is correct
-    joints: tuple[str, ...]  # those that are scored where they are located, occluded or not
+    joints: tuple[str, ...]  # that are scored where located, occluded or not; PCP: ends of `parts`
     averaging: Averaging  # "micro": every scored joint counts the same in the total
     left_out: str
     source: str
@@ -62,6 +70,7 @@ class Protocol:
     box: str = NOT_STATED  # where the person is looked for
     flip_test: bool | None = None
     decoding: str = NOT_STATED
+    data: str = NOT_STATED  # which persons
 
     def __post_init__(self) -> None:
         done = {
@@ -70,30 +79,72 @@ class Protocol:
             "comparator": get_args(Comparator),
             "averaging": get_args(Averaging),
             "rule": get_args(Rule) if self.metric == "pcp" else (None,),
+            "flip_test": (True, False, None),
         }
         for key, known in done.items():
             if (value := getattr(self, key)) not in known:
                 raise ValueError(f"protocol {self.name!r}: {key} is {value!r}, not one of {known}")
-        units = {part[0] for part in self.parts} if self.metric == "pcp" else set(self.joints)
-        if lost := {member for _, members in self.groups for member in members} - units:
-            raise ValueError(f"protocol {self.name!r}: groups name {sorted(lost)}, not scored")
+        for fault in self._faults():
+            raise ValueError(f"protocol {self.name!r}: {fault}")
+
+    def _faults(self) -> Iterator[str]:
+        """What contradicts itself, in words."""
+        numbers = {"threshold": self.threshold, **{f"quoted {k}": t for k, t in self.quoted}}
+        for key, value in numbers.items():
+            if not isinstance(value, int | float) or not 0 < value < math.inf:
+                yield f"{key} is {value!r}, not a number above 0"
+        units = tuple(part[0] for part in self.parts) if self.metric == "pcp" else self.joints
+        for key, names in (
+            ("joints", self.joints),
+            ("parts", units),
+            ("groups", tuple(label for label, _ in self.groups)),
+            ("quoted", tuple(label for label, _ in self.quoted)),
+        ):
+            if isinstance(names, str) or len(set(names)) < len(names):
+                yield f"{key} are {names!r}: each once"
+        if not units or not all(members for _, members in self.groups):
+            yield "nothing is scored, or a group is empty"
+        if lost := {member for _, members in self.groups for member in members} - set(units):
+            yield f"groups name {sorted(lost)}, which are not scored"
+        ends = {joint for _, one, other in self.parts for joint in (*one, *other)}
+        if (self.parts and self.metric != "pcp") or ends - set(self.joints):
+            yield f"parts need {sorted(ends - set(self.joints)) or 'PCP'}"
+        steps = self.auc_upto / self.auc_step if self.auc_step > 0 else -1
+        if steps < 0 or not math.isclose(steps, round(steps), abs_tol=1e-9):
+            yield f"a curve up to {self.auc_upto} cannot be cut into steps of {self.auc_step}"
+        if self.auc_upto and self.metric != "pck":
+            yield f"{self.metric} has no curve"
 
     def describe(self) -> str:
         """One line in words."""
+        flip = {True: "flip test", False: "no flip test", None: "flip test: not stated"}
+        groups = ", ".join(_group_words(label, members) for label, members in self.groups)
+        quoted = ", ".join(f"{label} (at {at:g})" for label, at in self.quoted)
         facts = [
             f"{self.name} version {self.version}: {self._measure()}",
-            f"{len(self.joints)} joints of {self.skeleton}, {_WORDS[self.convention]}, scored where "
-            "located",
+            self._scored(),
             "" if self.metric == "oks" else f"{self.averaging} average",
+            groups and f"columns: {groups}",
+            quoted and f"also {quoted}",
             f"box: {self.box}",
-            {True: "flip test", False: "no flip test", None: "flip test: not stated"}[
-                self.flip_test
-            ],
+            flip[self.flip_test],
             f"decoding: {self.decoding}",
             f"left out: {self.left_out}",
+            "" if self.data == NOT_STATED else f"data: {self.data}",
             f"source: {self.source}",
         ]
         return "; ".join(filter(None, facts))
+
+    def _scored(self) -> str:
+        """What is right or wrong by itself, and whose left it has."""
+        if self.metric == "pcp":
+            what = f"{len(self.parts)} sticks of {self.skeleton}"
+        else:
+            skeleton = SKELETONS.get(self.skeleton)
+            but = [j for j in skeleton.joint_names if j not in self.joints] if skeleton else []
+            without = f" (without {', '.join(but)})" if but else ""
+            what = f"{len(self.joints)} joints of {self.skeleton}{without}"
+        return f"{what}, {_WORDS[self.convention]}, scored where located"
 
     def _measure(self) -> str:
         skeleton = SKELETONS.get(self.skeleton)
@@ -106,7 +157,8 @@ class Protocol:
         if self.metric == "pcp":
             ends = "both ends" if self.rule == "strict" else "the mean error of both ends"
             return f"{self.rule} PCP, {ends} {self.comparator} {self.threshold:g} x {length}"
-        words = f"PCK, error {self.comparator} {self.threshold:g} x {length}"
+        kind = "PDJ" if any(label.startswith("PDJ") for label, _ in self.quoted) else "PCK"
+        words = f"{kind}, error {self.comparator} {self.threshold:g} x {length}"
         if self.auc_upto:
             words += f"; AUC over 0 to {self.auc_upto:g} in steps of {self.auc_step:g}"
         return words
@@ -122,6 +174,8 @@ def protocol_from_dict(values: dict[str, Any]) -> Protocol:
     Raises:
         UserError: a field lacks or is unknown.
     """
+    if not isinstance(values, dict):
+        raise UserError(f"a protocol is an object of fields, not {type(values).__name__}")
     known = {f.name for f in fields(Protocol)}
     if unknown := sorted(set(values) - known):
         raise UserError(
@@ -145,6 +199,8 @@ def check_comparable(a: Protocol, b: Protocol) -> None:
         one, other = getattr(a, key), getattr(b, key)
         stated = key not in _UNKNOWN or _UNKNOWN[key] not in (one, other)
         if one != other and stated:
+            if isinstance(one, tuple):
+                one, other = _first_apart(one, other)
             raise UserError(
                 f"{a.name!r} and {b.name!r} cannot be compared: {key} is {one!r} in the first and "
                 f"{other!r} in the second; evaluate both under one protocol"
@@ -158,11 +214,24 @@ def find_protocol(name: str, table: dict[str, Protocol]) -> Protocol:
         UserError: there is none; the message names the nearest.
     """
     if name not in table:
-        near = difflib.get_close_matches(name, table, 1, 0)[0]
+        beginning = [known for known in table if known.startswith(name)]
+        near = (beginning or difflib.get_close_matches(name, table, 1, 0))[0]
         raise UserError(
             f"no protocol {name!r}; nearest: {near!r}; `vitruvian protocols` lists them"
         )
     return table[name]
+
+
+def _first_apart(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, Any]:
+    """The first members that differ; None where there is none more."""
+    pairs = zip_longest(one, other)
+    return next((a, b) for a, b in pairs if a != b)
+
+
+def _group_words(label: str, members: tuple[str, ...]) -> str:
+    """A group; its members only where its name does not say them."""
+    sides = {f"right_{label}", f"left_{label}", f"right {label}", f"left {label}"}
+    return label if set(members) <= sides else f"{label} ({', '.join(members)})"
 
 
 def _plain(value: Any) -> Any:

@@ -40,7 +40,8 @@ class Result:
 
     def rows(self) -> dict[str, Estimate]:
         """Joints or sticks, groups, the total at every threshold, the area: what a table shows."""
-        rows = {**self.joints, **self.groups, self.total_name: self.total, **self.quoted}
+        groups = {_beside(name, self.joints): group for name, group in self.groups.items()}
+        rows = {**self.joints, **groups, self.total_name: self.total, **self.quoted}
         if self.auc is not None:
             rows[f"AUC 0-{self.protocol.auc_upto:g}"] = self.auc
         return rows
@@ -51,6 +52,7 @@ class Result:
             "protocol": self.protocol.to_dict(),
             "n": self.n,
             "left_out": self.left_out,
+            "failed": list(self.failed),
             **self._figures(),
             "cuts": {kind: _plain(parts) for kind, parts in self.cuts.items()},
             "baselines": {name: other._figures() for name, other in self.baselines.items()},
@@ -68,9 +70,9 @@ class Result:
         for name in ("%", "95 % interval", "n", *names):
             table.add_column(name, justify="right", no_wrap=True)
         others = [other.rows() for other in self.baselines.values()]
-        first_of_section = {next(iter(self.groups), ""), self.total_name}
-        for label, estimate in self.rows().items():
-            if label in first_of_section:
+        first_of_section = {len(self.joints), len(self.joints) + len(self.groups)}
+        for number, (label, estimate) in enumerate(self.rows().items()):
+            if number in first_of_section:
                 table.add_section()
             beside = [percent(rows[label].value) for rows in others]
             table.add_row(label, *cells(estimate), *beside)
@@ -102,6 +104,11 @@ class Result:
         }
 
 
+def _beside(name: str, others: Named) -> str:
+    """A group's name, told apart from a joint's."""
+    return f"{name} (mean of the group)" if name in others else name
+
+
 def result_from_dict(values: Mapping[str, Any]) -> Result:
     """The inverse of `Result.to_dict`, without the tally.
 
@@ -117,6 +124,7 @@ def result_from_dict(values: Mapping[str, Any]) -> Result:
             int(values["left_out"]),
             **figures,
             cuts={kind: _estimates(parts) for kind, parts in values.get("cuts", {}).items()},
+            failed=tuple(str(name) for name in values.get("failed", ())),
             baselines={
                 name: Result(
                     protocol, int(values["n"]), int(values["left_out"]), **_figures_from(other)

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from vitruvian.measure import metrics
 from vitruvian.measure.angles import angle_bins, torso_angle
 from vitruvian.measure.intervals import Figure, Tally, estimates
-from vitruvian.measure.protocols import Protocol
+from vitruvian.measure.protocols import NOT_STATED, Protocol
 from vitruvian.measure.result import Result
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import Convention, State, UserError
@@ -23,7 +23,11 @@ _BLOCKS = 10_000  # from twice as many images on, images are pooled at random in
 
 @dataclass(frozen=True)
 class Truth:
-    """What predictions are scored against."""
+    """What predictions are scored against.
+
+    Raises:
+        ValueError: the shapes do not fit each other.
+    """
 
     skeleton: Skeleton
     xy: np.ndarray  # (N, J, 2) px of the photograph
@@ -31,6 +35,17 @@ class Truth:
     convention: Convention = ""  # "PC", "OC"; "": not known, or the joints have no sides
     lengths: Mapping[str, np.ndarray] = field(default_factory=dict)  # name -> (N,) px, from files
     group: np.ndarray | None = None  # (N,) the photograph of each person; None: each its own
+    data: str = NOT_STATED  # which persons, for whoever compares results
+
+    def __post_init__(self) -> None:
+        N, J = len(self.xy), len(self.skeleton)
+        given = {"xy": (self.xy.shape, (N, J, 2)), "state": (self.state.shape, (N, J))}
+        given |= {f"lengths[{name!r}]": (value.shape, (N,)) for name, value in self.lengths.items()}
+        if self.group is not None:
+            given["group"] = (self.group.shape, (N,))
+        for name, (actual, expected) in given.items():
+            if actual != expected:
+                raise ValueError(f"Truth.{name} has shape {actual}, expected {expected}")
 
     def __len__(self) -> int:
         return len(self.xy)
@@ -88,6 +103,7 @@ def score(
         ValueError: the shapes do not fit each other.
     """
     check_truth(protocol, truth)
+    protocol = replace(protocol, data=truth.data)
     tally, persons = tally_of(protocol, truth, pred, cuts=cuts)
     found = estimates(tally, rng)
     units = unit_names(protocol)
@@ -97,7 +113,7 @@ def score(
         left_out=len(truth) - persons,
         total=found["total"],
         auc=found.get("auc"),
-        joints={name: found[name] for name in units},
+        joints={name: found[f"unit: {name}"] for name in units},
         groups={label: found[f"group: {label}"] for label, _ in protocol.groups},
         quoted={label: found[f"quoted: {label}"] for label, _ in protocol.quoted},
         cuts=_nested(found, "cut: "),
@@ -111,7 +127,7 @@ def score(
 
 
 def check_truth(protocol: Protocol, truth: Truth) -> None:
-    """Raises UserError where a truth cannot be scored under a protocol."""
+    """Raises UserError where a truth lacks a joint of a protocol or has the other convention."""
     if protocol.metric == "oks":
         raise UserError(f"protocol {protocol.name!r} needs whole COCO files; see `vitruvian eval`")
     if lacking := [name for name in protocol.joints if name not in truth.skeleton.joint_names]:
@@ -198,11 +214,11 @@ def _cut_masks(protocol: Protocol, truth: Truth, rows: slice) -> dict[str, np.nd
 
 
 def _figures(protocol: Protocol, cuts: tuple[str, ...]) -> tuple[Figure, ...]:
-    """Columns: units, then the area of each, then each quoted threshold's units, cuts, swapped units."""
+    """Columns: units, the area of each, each quoted threshold's units, cuts, swapped units."""
     units = unit_names(protocol)
     U, macro = len(units), protocol.averaging == "macro"
     every = tuple(range(U))
-    figures = [Figure(name, (i,)) for i, name in enumerate(units)]
+    figures = [Figure(f"unit: {name}", (i,)) for i, name in enumerate(units)]
     for label, members in protocol.groups:
         figures.append(Figure(f"group: {label}", tuple(units.index(m) for m in members), True))
     figures.append(Figure("total", every, macro))
@@ -214,8 +230,9 @@ def _figures(protocol: Protocol, cuts: tuple[str, ...]) -> tuple[Figure, ...]:
         figures.append(Figure(f"quoted: {label}", tuple(start + i for i in every), macro))
         start += U
     for name in cuts:
-        figures.append(Figure(f"cut: {name}", (start,)))
-        start += 1
+        width = U if macro else 1
+        figures.append(Figure(f"cut: {name}", tuple(range(start, start + width)), macro))
+        start += width
     if cuts and protocol.metric == "pck":
         figures.append(Figure("cut: swapped/all pairs", tuple(start + i for i in every)))
         for label, members in protocol.groups:
@@ -251,7 +268,9 @@ def _pck_chunk(
         pairs += _cut_columns(protocol, truth, rows, correct, scored)
         swap = here.skeleton.swap
         mirrored = metrics.normalized_errors(pred[rows], here.xy[:, swap], reference)
-        on_other, asked = metrics.swapped(every, mirrored, here.located, swap, protocol.threshold)
+        on_other, asked = metrics.swapped(
+            every, mirrored, here.located, swap, protocol.threshold, protocol.comparator
+        )
         pairs.append((on_other[:, columns], asked[:, columns]))
     return _joined(pairs)
 
@@ -279,7 +298,10 @@ def _pcp_chunk(
 def _cut_columns(
     protocol: Protocol, truth: Truth, rows: slice, correct: np.ndarray, scored: np.ndarray
 ) -> list[Columns]:
+    """A column a cut; for a macro average a column a unit of each cut."""
     masks = _cut_masks(protocol, truth, rows).values()
+    if protocol.averaging == "macro":
+        return [(correct & m, scored & m) for m in masks]
     return [
         ((correct & m).sum(1, keepdims=True), (scored & m).sum(1, keepdims=True)) for m in masks
     ]

@@ -76,6 +76,7 @@ class Regressor(nn.Module):
         outputs: int,
         dropout: float,
         copies: int,
+        norm: bool = False,
         places: nn.Conv2d | None = None,
     ) -> None:
         super().__init__()
@@ -85,6 +86,7 @@ class Regressor(nn.Module):
         self.hidden1 = Dense(inputs, hidden, copies)
         self.hidden2 = Dense(hidden, hidden, copies)
         self.outputs = Dense(hidden, outputs, copies)
+        self.norm = nn.LayerNorm(hidden, elementwise_affine=False) if norm else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         nn.init.normal_(self.outputs.weight, std=0.01)
 
@@ -94,8 +96,8 @@ class Regressor(nn.Module):
     def regress(self, maps: Tensor) -> Tensor:
         """The outputs from the last map."""
         x = maps.unflatten(1, (self.copies, -1)).flatten(2)
-        x = self.dropout(torch.relu(self.hidden1(x)))
-        x = self.dropout(torch.relu(self.hidden2(x)))
+        x = self.dropout(torch.relu(self.norm(self.hidden1(x))))
+        x = self.dropout(torch.relu(self.norm(self.hidden2(x))))
         return self.outputs(x)
 
 
@@ -197,7 +199,7 @@ def compact(
         left = (left + 1) // 2
     maps = nn.Sequential(*layers)
     find = nn.Conv2d(channels[-1], places, 1) if places else None
-    return Regressor(maps, channels[-1] * left**2, hidden, outputs, dropout, copies, find)
+    return Regressor(maps, channels[-1] * left**2, hidden, outputs, dropout, copies, True, find)
 
 
 def _conv_norm(inputs: int, outputs: int, kernel: int, stride: int, copies: int) -> nn.Module:

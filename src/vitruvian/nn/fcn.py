@@ -34,8 +34,9 @@ class FCN(nn.Module):
     ) -> None:
         super().__init__()
         thinner = {"channels": channels} if channels else {}
-        options = {"hidden": hidden, "kernel": kernel, "dropout": dropout}
-        self.backbone = Backbone(name, (*finer, 8, 16, 32), **options, **thinner)
+        self.backbone = Backbone(
+            name, (*finer, 8, 16, 32), hidden=hidden, kernel=kernel, dropout=dropout, **thinner
+        )
         self.scores = nn.ModuleList(
             nn.Conv2d(width, outputs, 1) for width in self.backbone.channels[-3:]
         )

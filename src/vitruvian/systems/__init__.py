@@ -2,6 +2,9 @@
 
 from vitruvian.systems.contract import System
 from vitruvian.systems.deeppose import DEEPPOSE
+from vitruvian.systems.part_heatmaps import PART_HEATMAPS
 from vitruvian.systems.resnet_fcn import RESNET_FCN
 
-SYSTEMS: dict[str, System] = {system.name: system for system in (RESNET_FCN, DEEPPOSE)}
+SYSTEMS: dict[str, System] = {
+    system.name: system for system in (RESNET_FCN, DEEPPOSE, PART_HEATMAPS)
+}

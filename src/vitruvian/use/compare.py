@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,16 @@ from vitruvian.measure.result import Result, result_from_dict
 from vitruvian.measure.scoring import score
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import UserError
-from vitruvian.use.evaluate import SEED, answered, find, protocol_for, truth_of, turns
+from vitruvian.use.evaluate import SEED, check_fits, find, protocol_of_model, truth_of
 from vitruvian.use.predict import Model, load
 from vitruvian.use.predictions import read_predictions
-from vitruvian.use.scores import open_truth, score_predictions, subset_name
+from vitruvian.use.scores import open_truth, score_predictions, score_results, subset_name
 
 FILES = (".json", ".npz", ".mat", ".h5", ".hdf5")
+# fields that say how answers were made, and what they hold where nobody says it
+MADE: dict[str, Any] = {
+    f.name: f.default for f in fields(Protocol) if f.name in ("box", "flip_test", "decoding")
+}
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,15 @@ class Request:
     workers: int = 2
 
 
+@dataclass(frozen=True)
+class Persons:
+    """On whom a comparison is made."""
+
+    people: People
+    about: dict[str, str]  # data, subset, provenance
+    sizes: dict[str, int]  # subset -> persons, of the whole data set
+
+
 def compare(request: Request) -> Comparison:
     """Scores every item on the same persons; the first is what the others are held against.
 
@@ -104,20 +117,22 @@ def compare(request: Request) -> Comparison:
     Raises:
         UserError: an item cannot be read, a truth is needed and not given, or protocols differ.
     """
-    people, about = open_rows(request) if request.truth is not None else (None, {})
-    return compare_on(request, people, about)
+    return compare_on(request, None if request.truth is None else open_rows(request))
 
 
-def compare_on(request: Request, people: People | None, about: dict[str, str]) -> Comparison:
+def compare_on(request: Request, on: Persons | None) -> Comparison:
     """As `compare`, on what `open_rows` has opened; None: there are only saved results."""
     chosen = _chosen(request)
+    about = {} if on is None else on.about
+    if on is None and (ignored := _of_truth(request)):
+        raise UserError(f"{ignored} is about what is scored anew: give --truth name=folder")
     if not request.items:
         raise UserError("nothing to compare: name models, files of predictions or results")
     published = rows_for(request.published) if request.published else ()
     _check_published(published, chosen)
     entries: list[Entry] = []
-    for label, name in _named(request.items):
-        entry, of = _entry(label, name, request, people, chosen)
+    for label, name in named(request.items):
+        entry, of = _entry(label, name, request, on, chosen)
         _check_same(about, of, entry.label)
         about = about or of
         for other in entries:
@@ -130,52 +145,69 @@ def compare_on(request: Request, people: People | None, about: dict[str, str]) -
     return Comparison(protocol, about, tuple(_paired(entries)), published)
 
 
-def _named(items: Sequence[str]) -> list[tuple[str, str]]:
-    """What each item is called, and what it is."""
-    named = []
+def _of_truth(request: Request) -> str | None:
+    """An option that does nothing where only saved results are compared."""
+    said = {
+        "--subset": request.subset is not None,
+        "--flip": request.flip,
+        "--skeleton": request.skeleton is not None,
+        "--base": request.base is not None,
+    }
+    return next((option for option, is_said in said.items() if is_said), None)
+
+
+def named(items: Sequence[str]) -> list[tuple[str, str]]:
+    """What each item is called, and what it is: a file or folder of this machine by its last part.
+
+    Raises:
+        UserError: two have one name.
+    """
+    found = []
     for item in items:
         label, equals, rest = item.partition("=")
         if equals and label and not Path(item).exists():
-            named.append((label, rest))
+            found.append((label, rest))
         else:
             path = Path(item)
             file = path.suffix.lower() in FILES
-            named.append((path.stem if file else path.name if path.is_absolute() else item, item))
-    labels = [label for label, _ in named]
+            found.append((path.stem if file else path.name if path.is_absolute() else item, item))
+    labels = [label for label, _ in found]
     if twice := next((label for label in labels if labels.count(label) > 1), None):
-        raise UserError(f"two rows are called {twice!r}: name them, e.g. first={twice}")
-    return named
+        raise UserError(f"two rows are called {twice!r}: name them, LABEL=ITEM")
+    return found
 
 
 def _common(protocols: Sequence[Protocol]) -> Protocol:
     """The protocol of comparable ones, which says what any of them says of how answers were made."""
     found = protocols[0]
     for protocol in protocols[1:]:
-        stated = {key: getattr(protocol, key) for key, blank in UNKNOWN.items()
-                  if getattr(found, key) == blank}  # fmt: skip
-        found = replace(found, **stated)
+        blank = [key for key, nothing in MADE.items() if getattr(found, key) == nothing]
+        found = replace(found, **{key: getattr(protocol, key) for key in blank})
     return found
 
 
 def _unmade(protocol: Protocol) -> Protocol:
     """A protocol that leaves open how answers are made, which options say."""
-    return replace(protocol, **UNKNOWN)
+    return replace(protocol, **MADE)
 
 
 def _check_published(
     published: Sequence[tuple[PublishedTable, PublishedRow]], protocol: Protocol | None
 ) -> None:
-    for name in {table.protocol for table, _ in published}:
+    for table, _ in published:
         if protocol is not None:
-            check_comparable(PROTOCOLS[name], protocol)
+            try:
+                check_comparable(PROTOCOLS[table.protocol], protocol)
+            except UserError as error:
+                raise UserError(f"published rows {table.key!r}: {error}") from None
 
 
 def _chosen(request: Request) -> Protocol | None:
     return None if request.protocol is None else find_protocol(request.protocol, PROTOCOLS)
 
 
-def open_rows(request: Request) -> tuple[People, dict[str, str]]:
-    """The persons that a request compares on, and what they are.
+def open_rows(request: Request) -> Persons:
+    """The persons that a request compares on.
 
     Raises:
         UserError: no truth is given, or it cannot be opened.
@@ -185,36 +217,41 @@ def open_rows(request: Request) -> tuple[People, dict[str, str]]:
     whole = open_truth(request.truth, _chosen(request))
     subset = subset_name(whole, request.subset)
     about = {"data": whole.name, "subset": subset, "provenance": whole.provenance}
-    return whole.subset(subset), about
+    sizes = {name: len(rows) for name, rows in whole.subsets.items()}
+    return Persons(whole.subset(subset), about, sizes)
 
 
 def _entry(
-    label: str, name: str, request: Request, people: People | None, chosen: Protocol | None
+    label: str, name: str, request: Request, on: Persons | None, chosen: Protocol | None
 ) -> tuple[Entry, dict[str, str]]:
     """A row, and what it is of where a file says that."""
     path = Path(name)
     if path.suffix.lower() in FILES:
         if (saved := _saved_result(path)) is not None:
             return Entry(label, saved[0]), saved[1]
-        if people is None or chosen is None or request.truth is None:
+        if on is None or chosen is None:
             raise UserError(f"{path} holds predictions: give --truth and --protocol to score them")
-        if chosen.metric == "oks":
-            whole = len(people.subsets) > 0
-            result, notes = score_results(
-                path, request.truth, chosen, people, whole,
-                skeleton=request.skeleton, base=request.base,
-            )  # fmt: skip
-            return Entry(label, result, notes=notes), {}
-        check_truth(chosen, truth_of(people))
-        found = read_predictions(path, people, skeleton=request.skeleton, base=request.base)
-        result, warnings = score_predictions(found, people, chosen)
-        return Entry(label, result, notes=(*found.notes, *warnings), xy=found.xy), {}
-    if people is None:
+        return _of_file(label, path, request, on, chosen), {}
+    if on is None:
         raise UserError(f"{name} is a model: give --truth name=folder, photographs to try it on")
     model = load(name, request.device)
-    xy, result = _answers(model, request, people, chosen)
+    xy, result = _answers(model, request, on.people, chosen)
     facts = {"parameters": model.info.parameters, "gmacs": model.info.gmacs}
     return Entry(label, result, facts, xy=xy), {}
+
+
+def _of_file(label: str, path: Path, request: Request, on: Persons, chosen: Protocol) -> Entry:
+    skeleton, base = request.skeleton, request.base
+    if chosen.metric == "oks":
+        whole = on.about["subset"] == "all"
+        result, notes = score_results(
+            path, request.truth or "", chosen, on.people, whole, skeleton=skeleton, base=base
+        )
+        return Entry(label, result, notes=notes)
+    check_fits(chosen, on.people)
+    found = read_predictions(path, on.people, skeleton=skeleton, base=base, subsets=on.sizes)
+    result, warnings = score_predictions(found, on.people, chosen)
+    return Entry(label, result, notes=(*found.notes, *warnings), xy=found.xy)
 
 
 def _answers(

@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from vitruvian.measure.intervals import Difference, Estimate
+from vitruvian.measure.protocol_table import PROTOCOLS
 from vitruvian.measure.published import Row as PublishedRow
 from vitruvian.measure.published import Table as PublishedTable
-from vitruvian.measure.result import interval, percent
-from vitruvian.use.compare import Comparison, Entry
+from vitruvian.measure.result import Result, interval, percent
+from vitruvian.use.compare import MADE, Comparison, Entry
 
 _INSIDE = "="  # a published total that lies inside the first row's interval
+_LIMBS = "arms and legs"  # the group of PCP that papers print as their average
 
 
 def text(comparison: Comparison) -> str:
@@ -34,25 +36,35 @@ def text(comparison: Comparison) -> str:
         file=out, width=20 + sum(4 + max(map(len, c)) for c in zip(head, *rows, strict=True))
     )
     console.print(table, highlight=False)
-    return "\n".join([_title(comparison), out.getvalue().rstrip(), *below(comparison)]) + "\n"
+    return "\n".join([title(comparison), out.getvalue().rstrip(), *below(comparison)]) + "\n"
 
 
 def markdown(comparison: Comparison) -> str:
     """A table that GitHub shows."""
-    head, rows = grid(comparison)
-    lines = [_title(comparison), "", "| " + " | ".join(head) + " |"]
-    lines.append("|---|" + "---:|" * (len(head) - 1))
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join([*lines, "", *(line + "  " for line in below(comparison))]) + "\n"
+    lines = [title(comparison), "", markdown_table(*grid(comparison)), ""]
+    return "\n".join([*lines, *(line + "  " for line in below(comparison))]) + "\n"
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first column is text and whose others are figures."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    return "\n".join([line(head), "|---|" + "---:|" * (len(head) - 1), *map(line, rows)])
 
 
 def as_csv(comparison: Comparison) -> str:
-    """A header and a row each; the protocol stands in the last column."""
+    """A header and a row each; the protocol that a row was scored under stands in the last column."""
     head, rows = grid(comparison)
+    protocols = [entry.result.protocol for entry in comparison.entries]
+    protocols += [PROTOCOLS[row.protocol] for _, row in comparison.published]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*head, "protocol"])
-    writer.writerows([*row, comparison.protocol.describe()] for row in rows)
+    writer.writerow(["row", *head[1:], "protocol"])
+    writer.writerows(
+        [*row, protocol.describe()] for row, protocol in zip(rows, protocols, strict=True)
+    )
     return out.getvalue()
 
 
@@ -95,15 +107,21 @@ def grid(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
 def _row(entry: Entry, columns: list[str]) -> list[str]:
     figures = entry.result.rows()
     gap = entry.against_first["total"] if entry.against_first else None
+    gaps = (gap_words(gap), "" if gap is None else f"{gap.p:.3f}")
     shown = [percent(figures[name].value) if name in figures else "-" for name in columns]
-    return [entry.label, *shown, interval(entry.result.total), str(entry.result.n), *_gap(gap)]
+    return [entry.label, *shown, interval(entry.result.total), str(entry.result.n), *gaps]
 
 
-def _gap(gap: Difference | None) -> tuple[str, str]:
+def gap_words(gap: Difference | None) -> str:
+    """A difference with its interval, in points; "" for None."""
     if gap is None:
-        return "", ""
-    words = f"{100 * gap.value:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
-    return words, f"{gap.p:.3f}"
+        return ""
+    value, low, high = (_points(100 * x) for x in (gap.value, gap.low, gap.high))
+    return f"{value} ({low} to {high})"
+
+
+def _points(difference: float) -> str:
+    return f"{round(difference, 1) + 0.0:+.1f}"  # -0.04 is +0.0
 
 
 def _published_row(
@@ -117,11 +135,23 @@ def _published_row(
     for name in columns:
         value = printed.get("AUC" if name.startswith("AUC") else name)
         shown.append("-" if value is None else f"{value:.1f}")
-    total = printed.get(first.total_name)
-    inside = total is not None and _holds(first.total, total)
-    gap = "" if total is None else f"{total - 100 * first.total.value:+.1f}"
-    mark = f"{gap} {_INSIDE}" if inside else gap
+    mark = _mark(first, printed) if row.protocol == table.protocol else ""
     return [row.method, *shown, "", "", mark, "", _source(table)]
+
+
+def _mark(first: Result, printed: Mapping[str, float | None]) -> str:
+    """By how much a printed total differs, or the average of the limbs where no total is printed."""
+    for name, ours in (
+        (first.total_name, first.total),
+        (_LIMBS, first.groups.get(_LIMBS)),
+    ):
+        theirs = printed.get(name)
+        if ours is None or theirs is None:
+            continue
+        gap = _points(theirs - 100 * ours.value)
+        said = [gap] if name == first.total_name else [name, gap]
+        return " ".join([*said, _INSIDE] if _holds(ours, theirs) else said)
+    return ""
 
 
 def _source(table: PublishedTable) -> str:
@@ -134,10 +164,10 @@ def _holds(estimate: Estimate, printed: float) -> bool:
 
 def _ours(name: str) -> str:
     """What a printed column is called here."""
-    return {"Ave.": "arms and legs", "Total": "total", "AUC": "AUC"}.get(name, name.lower())
+    return {"Ave.": _LIMBS, "AUC": "AUC"}.get(name, name.lower())
 
 
-def _title(comparison: Comparison) -> str:
+def title(comparison: Comparison) -> str:
     return "{data} {subset}: {provenance}".format(**comparison.about)
 
 
@@ -147,12 +177,14 @@ def below(comparison: Comparison) -> list[str]:
     if any(entry.against_first for entry in comparison.entries):
         lines.append("against the first: difference of totals, 95 % interval and two-sided p of a paired "
                      "bootstrap over photographs, 2,000 resamples")  # fmt: skip
+    lines += _unpaired(comparison.entries)
     if comparison.published:
         lines.append(
-            f"published rows are as printed, their training sets differ; {_INSIDE} marks a total inside "
-            "the first row's interval"
+            "published rows are as printed, their training sets differ; against the first: the "
+            f"difference of totals or of what is named, {_INSIDE} inside the first row's interval"
         )
-    lines += _notes(comparison.entries)
+        lines += _other_data(comparison)
+    lines += _notes(comparison)
     for table in {_source(table): table for table, _ in comparison.published}.values():
         learnt = f"; own systems learnt from {table.train}" if table.train else ""
         lines.append(f"{_source(table)}: {table.citation}{learnt}. {table.note}".rstrip())
@@ -167,10 +199,31 @@ def below(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _notes(entries: Sequence[Entry]) -> list[str]:
+def _unpaired(entries: Sequence[Entry]) -> list[str]:
+    """Why rows have no difference to the first."""
+    labels = [entry.label for entry in entries[1:] if entry.against_first is None]
+    if not labels:
+        return []
+    why = "figures without persons, or of other joints, have no paired difference"
+    return [f"not held against {entries[0].label}: {', '.join(labels)}; {why}"]
+
+
+def _other_data(comparison: Comparison) -> list[str]:
+    """That published rows are of another data set."""
+    theirs, ours = comparison.published[0][0].key.partition("-")[0], comparison.about["data"]
+    return [] if theirs == ours else [f"published rows are of {theirs}, the rows above of {ours}"]
+
+
+def _notes(comparison: Comparison) -> list[str]:
     """Each note once, with the rows that it is about."""
     about: dict[str, list[str]] = {}
-    for entry in entries:
-        for note in entry.notes:
+    for entry in comparison.entries:
+        unstated = [
+            key.replace("_", " ")
+            for key, blank in MADE.items()
+            if getattr(entry.result.protocol, key) == blank != getattr(comparison.protocol, key)
+        ]
+        own = [f"of these predictions not stated: {', '.join(unstated)}"] if unstated else []
+        for note in [*entry.notes, *own]:
             about.setdefault(note, []).append(entry.label)
     return [f"{', '.join(labels)}: {note}" for note, labels in about.items()]

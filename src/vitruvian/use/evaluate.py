@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from vitruvian import geometry
+from vitruvian.data.boxes import image_boxes
 from vitruvian.data.convention import change_sides, observer_centric
 from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.people import People
@@ -117,10 +120,13 @@ def _generic(people: People) -> Protocol:
 
 def _groups(skeleton: Skeleton) -> tuple[Group, ...]:
     """A group for each flip pair, named by what both names share."""
-    return tuple(
-        (one.removeprefix("right_").removeprefix("left_"), (one, other))
-        for one, other in skeleton.flip_pairs
-    )
+    pairs = [(_without_side(one), (one, other)) for one, other in skeleton.flip_pairs]
+    plain = len({label for label, _ in pairs}) == len(pairs)
+    return tuple((label if plain else f"{pair[0]}, {pair[1]}", pair) for label, pair in pairs)
+
+
+def _without_side(name: str) -> str:
+    return re.sub(r"^(left|right)_|_(left|right)$", "", name)
 
 
 def truth_of(people: People) -> Truth:
@@ -132,19 +138,14 @@ def truth_of(people: People) -> Truth:
         people.convention,
         people.lengths,
         people.image,
+        _persons(people),
     )
 
 
-def image_boxes(people: People) -> np.ndarray:
-    """(N, 4): the whole photograph of each row; a photograph that cannot be read gives 1 px."""
-
-    def box(row: int) -> np.ndarray:
-        try:
-            return geometry.whole_image(*people.size(row))
-        except UserError:
-            return geometry.whole_image(1, 1)
-
-    return np.stack([box(row) for row in range(len(people))])
+def _persons(people: People) -> str:
+    """Which persons, so that results of others are not taken for the same."""
+    rows = zlib.crc32(np.ascontiguousarray(people.key, np.int64).tobytes())
+    return f"{people.name}, {len(people)} persons ({rows:08x})"
 
 
 def answered(protocol: Protocol, model: Skeleton) -> Protocol:
@@ -190,11 +191,16 @@ def protocol_of_model(
             f"protocol {protocol.name!r} scores COCO results: write the model's with `vitruvian "
             "predict --boxes`, then score them with `vitruvian eval --predictions`"
         )
+    check_fits(protocol, people)
+    return answered(protocol, model)
+
+
+def check_fits(protocol: Protocol, people: People) -> None:
+    """Raises UserError where a data set lacks what a protocol scores: joints, sides or the length."""
     truth = truth_of(people)
     check_truth(protocol, truth)
     if protocol.metric == "pck":
         truth.reference(protocol.reference)
-    return answered(protocol, model)
 
 
 def _but(members: tuple[str, ...], lost: set[str]) -> tuple[str, ...]:

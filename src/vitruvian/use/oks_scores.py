@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,6 +16,7 @@ from vitruvian.measure.oks import average_precision
 from vitruvian.measure.protocols import Protocol
 from vitruvian.measure.result import Result
 from vitruvian.types import State
+from vitruvian.use.evaluate import truth_of
 from vitruvian.use.predictions import Predictions
 
 
@@ -81,4 +83,5 @@ def oks_result(
     nan = float("nan")
     found = {name: Estimate(value, nan, nan, n) for name, value in figures.items()}
     total = found.pop("AP")
+    protocol = replace(protocol, data=truth_of(people).data)
     return Result(protocol, n, len(people) - n, total, None, {}, groups=found)

@@ -20,6 +20,7 @@ from vitruvian.data.photos import cut, photo_size, read_photo, reduction_for
 from vitruvian.models import MOST_PASSES, ModelInfo, find_model, read_model
 from vitruvian.types import Poses, Runner, UserError
 from vitruvian.use.boxes import boxes_of_poses
+from vitruvian.use.faces import find_face
 from vitruvian.use.runners import open_runner
 
 Result = tuple[Path, np.ndarray | None, Poses] | tuple[Path, None, UserError]
@@ -216,13 +217,14 @@ def _poses(
 
     `boxes` are as in `types`, None is the whole photograph; `each` may map with threads.
     """
+    face = model.info.predict.face_factor
     asked = [
-        geometry.whole_image(*photo.size)[None] if of is None else of
+        _first_box(photo, face) if of is None else of
         for photo, of in zip(photos, boxes, strict=True)
     ]
     owner = np.repeat(np.arange(len(photos)), [len(of) for of in asked])
     box = np.concatenate([np.zeros((0, 4), np.float32), *asked])
-    whole = np.array([of is None for of in boxes], bool)[owner]
+    whole = np.array([of is None for of in boxes], bool)[owner]  # nobody gave a box
     margin = model.info.preprocessing.margin
     seen = np.where(whole[:, None], box, geometry.grow(box, margin))
     xy, score = _look(model, [photos[i] for i in owner], seen, flip, batch, each)
@@ -233,6 +235,16 @@ def _poses(
         photos_again = [photos[i] for i in owner[again]]
         xy[again], score[again] = _look(model, photos_again, box[again], flip, batch, each)
     return [Poses(xy[owner == i], score[owner == i], box[owner == i]) for i in range(len(photos))]
+
+
+def _first_box(photo: _Photo, face_factor: float | None) -> np.ndarray:
+    """(1, 4): the whole photograph, or the face that is found in it, enlarged."""
+    whole = geometry.whole_image(*photo.size)[None]
+    face = None if face_factor is None else find_face(photo.pixels)
+    if face is None or face_factor is None:
+        return whole
+    shift = np.array([0.5, 0.5, 0, 0], np.float32)  # the edge, where reductions meet
+    return geometry.grow(((face + shift) * photo.factor - shift)[None], face_factor)
 
 
 def _look(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,14 +23,16 @@ from vitruvian.measure.result import interval, percent
 from vitruvian.measure.scoring import Truth
 from vitruvian.types import UserError
 from vitruvian.use import compare_tables
-from vitruvian.use.compare import Comparison, Entry, Request, compare, open_rows
+from vitruvian.use.compare import Comparison, Entry, Request, compare_on, named, open_rows
 from vitruvian.use.evaluate import truth_of
 from vitruvian.use.files import write_text
 from vitruvian.use.report_page import Section, page
 from vitruvian.use.worst import picture, worst_rows
 
 Curve = tuple[np.ndarray, np.ndarray]
+MARKDOWN = "report.md"  # in the page's folder, where it is not asked for elsewhere
 _LOG = "log.csv"
+_QUANTITIES = {"loss": "loss", "tune": "PCK on held-out persons, %"}  # columns of a log
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,8 @@ def make_report(request: Request, command: str, files: Files) -> Report:
     Raises:
         UserError: as `compare`, or a file cannot be written.
     """
-    comparison = compare(request)
-    people, _ = open_rows(request)
-    truth = truth_of(people)
+    on = open_rows(request)
+    comparison, truth = compare_on(request, on), truth_of(on.people)
     report = Report(
         comparison,
         command,
@@ -77,35 +80,43 @@ def make_report(request: Request, command: str, files: Files) -> Report:
     sections = [
         *_table_sections(report),
         *_plot_sections(report, files.folder),
-        *_worst_sections(comparison, people, truth, files),
+        *_worst_sections(comparison, on.people, truth, files),
     ]
-    title = f"{', '.join(entry.label for entry in comparison.entries)}"
-    write_text(files.folder / "index.html", page(title, command, sections))
+    write_text(files.folder / "index.html", page(_title(comparison), command, sections))
     return report
+
+
+def _title(comparison: Comparison) -> str:
+    return ", ".join(entry.label for entry in comparison.entries)
 
 
 def markdown(report: Report) -> str:
     """The comparison, then every joint and every part of each entry."""
     comparison = report.comparison
-    head = ["", *(entry.label for entry in comparison.entries)]
     parts = [
-        f"# {', '.join(entry.label for entry in comparison.entries)}",
+        f"# {_title(comparison)}",
         f"Written by `{report.command}`.",
         compare_tables.markdown(comparison),
-        "## Joints and sticks, % (95 % interval)",
-        _markdown_table(head, _figure_rows(comparison, lambda entry: entry.result.rows())),
     ]
-    if any(entry.result.cuts for entry in comparison.entries):
-        parts += [
-            "## Parts of the total, and predictions on the mirrored joint, % (95 % interval)",
-            _markdown_table(head, _figure_rows(comparison, _cuts)),
-        ]
-    if gaps := _gap_rows(comparison):
-        parts += [
-            f"## Against {comparison.entries[0].label}, points (95 % interval of a paired bootstrap)",
-            _markdown_table(["", *(entry.label for entry in comparison.entries[1:])], gaps),
-        ]
+    for title, head, rows in _tables(comparison):
+        parts += [f"## {title}", compare_tables.markdown_table(head, rows)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _tables(comparison: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Title, header and rows of what is shown below the comparison, where there is any."""
+    labels = ["", *(entry.label for entry in comparison.entries)]
+    metric = comparison.protocol.metric
+    units = {"pck": "Joints", "pcp": "Sticks", "oks": "All figures"}[metric]
+    kinds = "Parts of the total" + (", and predictions on the mirrored joint" * (metric == "pck"))
+    tables = [
+        (f"{units}, % (95 % interval)", labels,
+         _figure_rows(comparison, lambda entry: entry.result.rows())),
+        (f"{kinds}, % (95 % interval)", labels, _figure_rows(comparison, _cuts)),
+        (f"Against {comparison.entries[0].label}, points (95 % interval of a paired bootstrap)",
+         ["", *labels[2:]], _gap_rows(comparison)),
+    ]  # fmt: skip
+    return [table for table in tables if table[2]]
 
 
 def _cuts(entry: Entry) -> dict[str, Estimate]:
@@ -136,18 +147,10 @@ def _gap_rows(comparison: Comparison) -> list[list[str]]:
     for label in dict.fromkeys(label for gaps in others for label in gaps):
         kind, _, name = label.partition(": ")
         if label in ("total", "auc") or kind in ("group", "quoted"):
-            cells_ = [
-                f"{100 * gaps[label].value:+.1f} ({100 * gaps[label].low:+.1f} to "
-                f"{100 * gaps[label].high:+.1f})"
-                for gaps in others
-            ]
-            rows.append([name or label, *cells_])
+            shown = [compare_tables.gap_words(gaps.get(label)) or "-" for gaps in others]
+            area = f"AUC 0-{comparison.protocol.auc_upto:g}"
+            rows.append([area if label == "auc" else name or label, *shown])
     return rows
-
-
-def _markdown_table(head: list[str], rows: Iterable[list[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def _curves(comparison: Comparison, truth: Truth) -> dict[str, dict[str, Curve]]:
@@ -164,23 +167,30 @@ def _curves(comparison: Comparison, truth: Truth) -> dict[str, dict[str, Curve]]
         if entry.xy is None:
             continue
         errors = metrics.normalized_errors(entry.xy, truth.xy, length)[:, columns]
-        found = metrics.pdj(errors, truth.located[:, columns], list(thresholds))  # (T, U)
+        scored = metrics.counted(errors, truth.located[:, columns])
+        right = [metrics.hits(errors, t, protocol.comparator) & scored for t in thresholds]
+        found, count = np.array([hits.sum(0) for hits in right]), scored.sum(0)  # (T, U), (U,)
         everything = ("all joints", protocol.joints)
         for name, members in (everything, *protocol.groups):
-            places = [protocol.joints.index(member) for member in members]
-            share = 100 * np.nanmean(found[:, places], axis=1)
-            curves.setdefault(name, {})[entry.label] = (thresholds, share)
+            macro = name != everything[0] or protocol.averaging == "macro"
+            places = [i for i, joint in enumerate(protocol.joints) if joint in members and count[i]]
+            if places:
+                share = found[:, places] / count[places]
+                weight = np.ones(len(places)) if macro else count[places]
+                of_entry = curves.setdefault(name, {})
+                of_entry[entry.label] = (thresholds, 100 * np.average(share, 1, weight))
     return curves
 
 
-def _training(items: Iterable[str]) -> dict[str, dict[str, Curve]]:
+def _training(items: Sequence[str]) -> dict[str, dict[str, Curve]]:
     """Loss and score on held-out persons over the steps, of items that are runs."""
     curves: dict[str, dict[str, Curve]] = {}
-    for item in items:
-        label, equals, rest = item.partition("=")
-        folder = Path((rest if equals else item).partition("@")[0])
-        if not (folder / _LOG).is_file():
+    seen = set()
+    for label, name in named(items):
+        folder = Path(name if Path(name).exists() else name.rpartition("@")[0])
+        if folder in seen or not (folder / _LOG).is_file():
             continue
+        seen.add(folder)  # once for several stages of one run
         with (folder / _LOG).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         steps = _running_steps(rows)
@@ -188,10 +198,7 @@ def _training(items: Iterable[str]) -> dict[str, dict[str, Curve]]:
             known = [i for i, row in enumerate(rows) if row.get(quantity)]
             if known:
                 values = factor * np.array([float(rows[i][quantity]) for i in known])
-                curves.setdefault(quantity, {})[label if equals else folder.name] = (
-                    steps[known],
-                    values,
-                )
+                curves.setdefault(quantity, {})[label] = (steps[known], values)
     return curves
 
 
@@ -210,22 +217,9 @@ def _running_steps(rows: Sequence[Mapping[str, str]]) -> np.ndarray:
 def _table_sections(report: Report) -> list[Section]:
     comparison = report.comparison
     head, rows = compare_tables.grid(comparison)
-    labels = ["", *(entry.label for entry in comparison.entries)]
-    sections = [
-        Section("Totals", head=head, rows=rows, lines=compare_tables.below(comparison)),
-        Section(
-            "Joints, % (95 % interval)",
-            head=labels,
-            rows=_figure_rows(comparison, lambda entry: entry.result.rows()),
-        ),
-    ]
-    if parts := _figure_rows(comparison, _cuts):
-        sections.append(
-            Section(
-                "Parts of the total, and predictions on the mirrored joint", head=labels, rows=parts
-            )
-        )
-    return sections
+    lines = [compare_tables.title(comparison), *compare_tables.below(comparison)]
+    sections = [Section("Totals, %", head=head, rows=rows, lines=lines)]
+    return sections + [Section(*table) for table in _tables(comparison)]
 
 
 def _plot_sections(report: Report, folder: Path) -> list[Section]:
@@ -237,13 +231,13 @@ def _plot_sections(report: Report, folder: Path) -> list[Section]:
         },
         **_cut_plots(report.comparison),
         **{
-            f"training: {name}": _training_plot(name, lines)
+            f"training: {_QUANTITIES[name]}": _training_plot(name, lines)
             for name, lines in report.training.items()
         },
     }
     svgs = {}
     for name, figure in drawn.items():
-        file = name.replace(":", "").replace(",", "").replace(" ", "-") + ".svg"
+        file = "-".join(re.findall(r"\w+", name)) + ".svg"
         plots.write(figure, folder / file)
         svgs[name] = file
     return [Section("Curves and parts", pictures=svgs)] if svgs else []
@@ -255,10 +249,8 @@ def _curve_plot(name: str, lines: dict[str, Curve], protocol: Protocol) -> Any:
 
 
 def _training_plot(name: str, lines: dict[str, Curve]) -> Any:
-    y = {"loss": "loss", "tune": "PCK on held-out persons, %"}[name]
-    return plots.curves(
-        lines, plots.Words(f"training: {y}", "steps", y), logarithmic=name == "loss"
-    )
+    words = plots.Words("training", "steps", _QUANTITIES[name])
+    return plots.curves(lines, words, logarithmic=name == "loss")
 
 
 def _cut_plots(comparison: Comparison) -> dict[str, Any]:
@@ -285,39 +277,46 @@ def _worst_sections(
     protocol = comparison.entries[0].result.protocol
     sections = []
     for number, entry in enumerate(comparison.entries):
-        if entry.xy is None or protocol.metric != "pck":
+        if entry.xy is None or protocol.metric != "pck" or not files.worst:
             continue
-        pictures, reason = {}, ""
+        pictures, unread = {}, []
         for row in worst_rows(protocol, truth, entry.xy, files.worst).tolist():
-            file = f"worst-{number}-{row}.jpg"
             try:
-                write_image(files.folder / file, picture(people, row, entry.xy[row]))
-            except UserError as error:
-                reason = str(error)
+                tile = picture(people, row, entry.xy[row])
+            except UserError:  # whose words name folders of this machine
+                unread.append(people.label(row))
                 continue
+            file = f"worst-{number}-{row}.jpg"
+            write_image(files.folder / file, tile)
             pictures[f"{people.label(row)} (row {row})"] = file
-        lines = ["truth green, prediction red"] if pictures else [f"no pictures: {reason}"]
+        lines = ["truth green, prediction red"] if pictures else []
+        if unread:
+            lines.append(f"photographs that cannot be read: {', '.join(unread)}")
         sections.append(Section(f"Where {entry.label} errs most", pictures=pictures, lines=lines))
     return sections
 
 
-def own_command(request: Request, markdown: Path | None) -> str:
+def own_command(request: Request, files: Files) -> str:
     """The command line that makes a report, without the paths of this machine.
 
-    A path is replaced by its last part; what the truth is called stays.
+    An absolute path is replaced by its last part, that of the truth by PATH.
     """
     name = (request.truth or "").partition("=")[0]
-    parts = ["vitruvian report", *(_short(item) for item in request.items), f"--truth {name}=PATH"]
+    beside = files.folder / MARKDOWN
+    parts = ["vitruvian", "report", *map(_short, request.items), "--truth", f"{name}=PATH"]
     for option, value in (
         ("--protocol", request.protocol),
         ("--subset", request.subset),
         ("--published", request.published),
-        ("--base", None if request.base is None else str(request.base)),
-        ("--markdown", markdown and markdown.as_posix()),
+        ("--skeleton", request.skeleton and request.skeleton.name),
+        ("--base", request.base),
+        ("--worst", None if files.worst == Files.worst else files.worst),
+        ("--out", _short(str(files.folder))),
+        ("--markdown", None if files.markdown == beside else _short(str(files.markdown))),
     ):
-        if value:
-            parts.append(f"{option} {value}")
-    return " ".join([*parts, *(["--flip"] if request.flip else [])])
+        if value is not None:
+            parts += [option, str(value)]
+    return shlex.join([*parts, *(["--flip"] if request.flip else [])])
 
 
 def _short(item: str) -> str:

@@ -12,23 +12,24 @@ _STYLE = """
   --line: #d5d5d0 }
 @media (prefers-color-scheme: dark) { :root { --ground: #161616; --card: #222; --ink: #ededea;
   --quiet: #b0b0ab; --line: #3c3c3a } }
-body { margin: 0 auto; max-width: 80rem; padding: 1.5rem; background: var(--ground);
+body { margin: 0 auto; max-width: 104rem; padding: 1.5rem; background: var(--ground);
   color: var(--ink); font: 1rem/1.5 system-ui, sans-serif }
 h1 { margin: 0; font-size: 1.6rem } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
 code { background: var(--card); padding: .1rem .3rem; overflow-wrap: anywhere }
 .wide { overflow-x: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid var(--line);
+table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums }
+th, td { padding: .2rem .5rem; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
 p { color: var(--quiet); margin: .3rem 0; overflow-wrap: anywhere }
 .pictures, .plots { display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fill, minmax(min(18rem, 100%), 1fr)) }
-.plots { grid-template-columns: repeat(auto-fill, minmax(min(30rem, 100%), 1fr)) }
+.plots { align-items: start; grid-template-columns: repeat(auto-fill, minmax(min(30rem, 100%), 1fr)) }
 figure { margin: 0; padding: .75rem; background: var(--card); border: 1px solid var(--line);
   border-radius: .5rem }
-.plots figure { background: #fff }
 figure img { display: block; width: 100%; height: auto }
+.plots figure { background: #fff }
+.plots img { width: auto; max-width: 100% }
 figcaption { margin-top: .3rem; color: var(--quiet); overflow-wrap: anywhere }
 .plots figcaption { color: #565656 }
 """

@@ -18,11 +18,11 @@ from vitruvian.measure import baselines
 from vitruvian.measure.protocol_table import PROTOCOLS
 from vitruvian.measure.protocols import Protocol, find_protocol
 from vitruvian.measure.result import Result
-from vitruvian.measure.scoring import check_truth, score
+from vitruvian.measure.scoring import score
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import Convention, UserError
 from vitruvian.use.doubts import other_persons, swapped_sides
-from vitruvian.use.evaluate import SEED, Look, evaluate, truth_of
+from vitruvian.use.evaluate import SEED, Look, check_fits, evaluate, truth_of
 from vitruvian.use.files import write_text
 from vitruvian.use.oks_scores import oks_result, poses_as_results, result_list, truth_values
 from vitruvian.use.predict import Model, load
@@ -164,7 +164,7 @@ def score_file(
         return Scored((result,), about, notes)
     train = whole.subset("train") if "train" in whole.subsets else None
     sizes = {name: len(rows) for name, rows in whole.subsets.items()}
-    check_truth(chosen, truth_of(people))
+    check_fits(chosen, people)
     predictions = read_predictions(path, people, skeleton=skeleton, base=base, subsets=sizes)
     result, warnings = score_predictions(predictions, people, chosen, train)
     return Scored((result,), about, predictions.notes, warnings)

@@ -1,0 +1,103 @@
+"""Where a training and an evaluation look for each person: the data set's box, the whole image, a face."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from vitruvian import geometry
+from vitruvian.data.people import People
+from vitruvian.types import State, UserError
+
+Start = Literal["data", "image", "face"]
+
+_EYES_AND_NOSE = ("left_eye", "right_eye", "nose")
+_EYE_DISTANCES = 3.0  # side of a face's box
+_LEAST_FACE = 20.0  # px
+
+
+def image_boxes(people: People) -> np.ndarray:
+    """(N, 4): the whole photograph of each row; a photograph that cannot be read gives 1 px."""
+    sizes: dict[str, tuple[int, int]] = {}
+
+    def box(row: int) -> np.ndarray:
+        name = people.label(row)
+        if name not in sizes or people.image is None:
+            try:
+                sizes[name] = people.size(row)
+            except UserError:
+                sizes[name] = (1, 1)
+        return geometry.whole_image(*sizes[name])
+
+    return np.stack([box(row) for row in range(len(people))])
+
+
+def face_boxes(people: People) -> np.ndarray:
+    """(N, 4): square boxes of faces, those that the data set gives, else about eyes and nose; NaN: none.
+
+    Source: Toshev & Szegedy, CVPR 2014, section 4.1, start from a face detector's box; this stands in
+    for it where there are only labels: about the mean of eyes and nose, 3 eye distances wide.
+
+    Raises:
+        UserError: the data set has neither.
+    """
+    if "face" in people.boxes:
+        return people.boxes["face"]
+    if lacking := [name for name in _EYES_AND_NOSE if name not in people.skeleton.joint_names]:
+        raise UserError(
+            f"data set {people.name!r} has no faces to start from: its skeleton "
+            f"{people.skeleton.name!r} lacks {lacking[0]!r}; start from --set box=image"
+        )
+    columns = people.skeleton.index(*_EYES_AND_NOSE)
+    xy = people.joints[:, columns].astype(np.float64)  # (N, 3, 2)
+    known = np.all(people.state[:, columns] >= State.OCCLUDED, axis=1)
+    side = _EYE_DISTANCES * np.linalg.norm(xy[:, 0] - xy[:, 1], axis=-1)
+    side = np.maximum(side, _LEAST_FACE)[:, None]
+    box = np.concatenate([xy.mean(1) - side / 2, side, side], 1)
+    return np.where(np.expand_dims(known, 1), box, np.nan).astype(np.float32)
+
+
+def face_factor(people: People) -> float:
+    """The least factor by which boxes of faces, grown about their centres, hold all labelled joints.
+
+    Source: Toshev & Szegedy, CVPR 2014, section 4.1: a fixed scaler of the detected face rectangle,
+        determined on the training data such that it contains all labelled joints.
+
+    Raises:
+        UserError: nobody has a face and a joint.
+    """
+    box = face_boxes(people).astype(np.float64)
+    centre = box[:, None, :2] + box[:, None, 2:] / 2
+    reach = np.abs(people.joints - centre) / (box[:, None, 2:] / 2)  # (N, J, 2)
+    located = people.state >= State.OCCLUDED
+    known = np.where(located, reach.max(-1), np.nan)
+    if not np.isfinite(known).any():
+        raise UserError(f"data set {people.name!r} has nobody with a face and a labelled joint")
+    return float(np.nanmax(known))
+
+
+def start_from(people: People, start: Start, factor: float | None = None) -> People:
+    """The data set with `box` where a system first looks; what was there is kept in `boxes`.
+
+    Args:
+        start: "data": as it is; "image": the whole photograph; "face": the face's box x `factor`.
+        factor: None: fitted on `train`, see `face_factor`.
+
+    Raises:
+        UserError: there are no whole photographs, or no faces.
+    """
+    if start == "data":
+        return people
+    if not people.whole:
+        raise UserError(
+            f"data set {people.name!r} holds crops, not whole photographs: --set box=data, or give "
+            "the data set it was made of"
+        )
+    if start == "image":
+        box = image_boxes(people)
+    else:
+        training = people.subset("train") if "train" in people.subsets else people
+        box = geometry.grow(face_boxes(people), factor or face_factor(training))
+    return replace(people, box=box, boxes={"data": people.box} | people.boxes)

@@ -1,0 +1,257 @@
+"""Files and models scored on data sets by name: published digits, what is warned of, what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import drawn
+from vitruvian.measure.protocol_table import PROTOCOLS
+from vitruvian.models import Predict
+from vitruvian.skeleton import LSP, MPII, Skeleton
+from vitruvian.types import UserError
+from vitruvian.use import scores
+from vitruvian.use.scores import Scored, open_truth, score_file, score_model, subset_name
+
+PROTOCOL = "lsp-pck-pc"
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory):
+    return drawn.write_figures(tmp_path_factory.mktemp("figures"), 60)
+
+
+@pytest.fixture(scope="module")
+def people(truth):
+    return drawn.opened(truth)
+
+
+@pytest.fixture
+def score(truth, tmp_path):
+    """Scores poses of all figures."""
+
+    def scored(xy, protocol=PROTOCOL, subset="all", base=None, **more):
+        path = drawn.write_poses(tmp_path / "poses.npz", xy, **more)
+        return score_file(path, truth, protocol, subset, base=base)
+
+    return scored
+
+
+def test_the_truth_scores_one(score, people):
+    found = score(people.joints)
+    (result,) = found.results
+    assert (result.total.value, result.auc.value, result.n) == (1, 1, 60)
+    assert found.warnings == ()
+    assert found.about["data"] == "figures"
+    assert found.about["subset"] == "all"
+    assert found.about["predictions"] == "poses.npz"
+
+
+def test_poses_off_by_a_known_length(score, people):
+    """A quarter of the persons off by 0.145 torsos: right at 0.2, wrong at 0.1."""
+    (result,) = score(drawn.off_by(people, 0.145, slice(0, 15))).results
+    assert result.total.value == 1
+    assert result.quoted["PCK@0.1"].value == pytest.approx(0.75)
+    assert result.auc.value == pytest.approx(0.75 + 0.25 * (5.5 / 20))  # a step at 15 of 20
+
+
+def test_what_is_written_can_be_read(score, people):
+    values = json.loads(json.dumps(score(people.joints).to_dict(), allow_nan=False))
+    assert values["protocol"]["name"] == PROTOCOL
+    assert values["protocol"]["data"].startswith("figures, 60 persons")
+    assert values["n"] == 60
+    assert set(values["total"]) == {"value", "low", "high", "n"}
+    assert set(values["baselines"]) == {"mean_pose"}
+    assert any("joints unnamed" in note for note in values["notes"])
+    assert values["warnings"] == []
+    assert values["also"] == []
+    assert {"data", "subset", "provenance", "predictions", "cuts"} <= set(values)
+
+
+def test_further_results_follow_the_first(score, people):
+    found = score(people.joints)
+    worse = score(drawn.off_by(people, 0.3)).results[0]
+    both = Scored((*found.results, worse), found.about).to_dict()
+    assert both["total"]["value"] == 1
+    assert [other["total"]["value"] for other in both["also"]] == [0]
+
+
+def test_exchanged_columns_warn(score, people):
+    (warning,) = score(people.joints[:, people.skeleton.swap]).warnings
+    assert "right and left exchanged" in warning
+
+
+def test_persons_in_another_order_warn(score, people):
+    moved = np.roll(people.joints, 1, axis=0)
+    assert any("of chance" in words for words in score(moved).warnings)
+
+
+def test_joints_without_a_prediction_are_wrong(score, people):
+    xy = people.joints.astype(float)
+    xy[:6] = np.nan
+    found = score(xy)
+    assert found.results[0].total.value == pytest.approx(0.9)
+    assert any("6 of 60 persons have no prediction" in note for note in found.notes)
+
+
+def test_a_file_that_states_the_other_convention(score, people):
+    with pytest.raises(UserError, match=r"says that its left and right are OC.*scores PC: choose"):
+        score(people.joints, convention="OC")
+    assert score(people.joints, convention="PC").warnings == ()
+
+
+def fault(call) -> str:
+    with pytest.raises(UserError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_does_not_fit_is_one_line(score, people, truth, tmp_path):
+    xy = people.joints
+    assert "no protocol 'lsp-pck'; nearest: 'lsp-pck-" in fault(lambda: score(xy, "lsp-pck"))
+    assert "no subset 'tset'" in fault(lambda: score(xy, subset="tset"))
+    said = fault(lambda: score(xy, subset="train"))
+    assert "holds 60 persons, but" in said
+    path = drawn.write_poses(tmp_path / "p.npz", xy)
+    said = fault(lambda: score_file(path, truth.replace("coco", "cocoo"), PROTOCOL))
+    assert "no data set 'cocoo'; nearest: 'coco'" in said
+    assert "nowhere" in fault(lambda: score_file(path, "coco=/nowhere", PROTOCOL))
+    absent = tmp_path / "absent.npz"
+    assert "absent.npz is not there" in fault(lambda: score_file(absent, truth, PROTOCOL))
+    said = fault(lambda: score_file(path, truth, PROTOCOL, "all", skeleton=MPII))
+    assert "16 joints" in said
+
+
+def test_a_protocol_of_other_joints_is_refused_before_the_file_is_read(truth, tmp_path):
+    """Else a doubt about coordinates would be said of a file that is not meant."""
+    absent = tmp_path / "absent.npz"
+    assert "no length 'head_box'" in fault(lambda: score_file(absent, truth, "mpii-pckh"))
+    assert "scores 'nose'" in fault(lambda: score_file(absent, truth, "flic-pck-pc"))
+
+
+def test_the_subset_of_published_figures_is_taken(people):
+    assert subset_name(people, None) == "val"
+    assert subset_name(people, "train") == "train"
+    assert subset_name(replace(people, scored="test"), None) == "all"
+
+
+def test_truth_of_the_other_convention_is_made_by_the_rule(truth):
+    found = open_truth(truth, PROTOCOLS["lsp-pck-oc"])
+    assert found.convention == "OC"
+    assert "torso rule" in found.provenance
+    assert open_truth(truth, PROTOCOLS[PROTOCOL]).convention == "PC"
+    assert open_truth(truth, None).convention == "PC"
+
+
+# ---- models --------------------------------------------------------------------------------------
+@pytest.fixture
+def models(monkeypatch):
+    def there(**named):
+        monkeypatch.setattr(scores, "load", drawn.loader(**named))
+
+    return there
+
+
+def test_a_model_that_knows(models, people, truth):
+    models(tiny=drawn.model_of(drawn.answering(people, people.joints)))
+    found = score_model("tiny", [truth], "all", protocol=PROTOCOL, workers=0)
+    labelled, image = found.results
+    assert labelled.total.value == 1
+    assert labelled.protocol.box == "labelled joints x1.25, square"
+    assert image.protocol.name == f"{PROTOCOL}-image"
+    assert set(labelled.baselines) == {"mean_pose", "image_centre"}
+    assert found.about["model"] == "tiny"
+    assert found.to_dict()["failed"] == 0
+
+
+def test_stages_and_flip_test_are_said(models, people, truth):
+    runner = drawn.answering(people, people.joints)
+    models(tiny=drawn.model_of(runner, predict=Predict(passes=1, upto="first")))
+    found = score_model("tiny", [truth], "all", flip=True, workers=0)
+    assert found.about["model"] == "tiny@first"
+    assert found.results[0].protocol.flip_test is True
+    assert found.results[0].protocol.name == "figures-pck"
+
+
+def test_a_model_of_another_skeleton_is_compared_by_names(models, people, truth):
+    """It answers MPII's 16 joints in MPII's order, two of which the data set does not have."""
+    xy = np.zeros((len(people), 16, 2))
+    xy[:, MPII.index(*LSP.joint_names)] = people.joints
+    models(big=drawn.model_of(drawn.answering(people, xy), skeleton=MPII))
+    found = score_model("big", [truth], "all", protocol=PROTOCOL, workers=0)
+    assert found.results[0].total.value == 1
+    assert found.results[0].protocol.joints == PROTOCOLS[PROTOCOL].joints
+
+
+def test_joints_that_a_model_lacks_are_not_scored(models, people, truth):
+    upper = Skeleton(
+        "upper", ("left_shoulder", "right_shoulder", "right_hip", "neck"),
+        (("right_shoulder", "left_shoulder"),),
+    )  # fmt: skip
+    xy = people.joints[:, LSP.index(*upper.joint_names)]
+    models(upper=drawn.model_of(drawn.answering(people, xy), skeleton=upper))
+    result = score_model("upper", [truth], "all", protocol=PROTOCOL, workers=0).results[0]
+    assert result.total.value == 1
+    assert result.protocol.name == f"{PROTOCOL}-shared"
+    assert set(result.joints) == set(upper.joint_names)
+    assert dict(result.protocol.groups) == {
+        "head": ("neck",),
+        "shoulder": ("right_shoulder", "left_shoulder"),
+        "hip": ("right_hip",),
+    }
+
+
+def test_a_model_is_not_run_for_a_protocol_that_does_not_fit(models, truth):
+    def never(image, flip):
+        pytest.fail("ran")
+
+    models(
+        tiny=drawn.model_of(never), hand=drawn.model_of(never, Skeleton("hand", ("palm", "tip")))
+    )
+
+    def said(name, protocol):
+        return fault(lambda: score_model(name, [truth], "all", protocol=protocol, workers=0))
+
+    assert "no length 'head_box'" in said("tiny", "mpii-pckh")
+    assert "scores 'nose'" in said("tiny", "flic-pck-pc")
+    assert "skeleton 'hand' does not have" in said("hand", "lsp-pcp-strict")
+    assert "scores COCO results" in said("tiny", "coco-oks")
+
+
+def test_sides_of_a_model(models, people, truth):
+    """Person-centric answers are turned for observer-centric labels; the other way is refused."""
+    observed = open_truth(truth, PROTOCOLS["lsp-pck-oc"])
+    models(
+        tiny=drawn.model_of(drawn.answering(observed, people.joints)),
+        oc=drawn.model_of(drawn.answering(observed, observed.joints), convention="OC"),
+    )
+    turned = score_model("tiny", [truth], "all", protocol="lsp-pck-oc", workers=0).results[0]
+    assert turned.total.value == 1
+    assert "turned" in turned.protocol.decoding
+    own = score_model("oc", [truth], "all", workers=0).results[0]
+    assert own.total.value == 1
+    assert own.protocol.convention == "OC"
+    said = fault(lambda: score_model("oc", [truth], "all", protocol=PROTOCOL, workers=0))
+    assert "what an observer sees" in said
+
+
+def test_rendered_figures_without_a_data_set(models, monkeypatch, people):
+    monkeypatch.setattr(scores, "figures", lambda skeleton: people)
+    models(tiny=drawn.model_of(drawn.answering(people, people.joints)))
+    found = score_model("tiny", [], "all", workers=0)
+    assert found.results[0].total.value == 1
+
+
+def test_json_is_whole_or_an_error(tmp_path):
+    scores.write_json(tmp_path / "deep" / "x.json", {"a": None})
+    assert json.loads((tmp_path / "deep" / "x.json").read_text()) == {"a": None}
+    (tmp_path / "file").write_text("")
+    assert "file" in fault(lambda: scores.write_json(tmp_path / "file" / "x.json", {}))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        scores.write_json(Path(tmp_path / "nan.json"), {"a": float("nan")})
+    assert not (tmp_path / "nan.json").exists()

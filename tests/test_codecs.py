@@ -5,7 +5,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vitruvian.codecs import OFFSETS, decode_heatmaps, encode_gaussians, flip_maps, window_mass
+from vitruvian.codecs import (
+    OFFSETS,
+    decode_heatmaps,
+    decode_plateaus,
+    encode_discs,
+    encode_gaussians,
+    flip_maps,
+    window_mass,
+)
 from vitruvian.skeleton import LSP
 
 H, W = 5, 7
@@ -92,6 +100,60 @@ def test_finer_offsets_err_less():
         for offset in OFFSETS
     }
     assert mean["local_mean"] < mean["both_axes"] < mean["highest_neighbour"] < mean["none"]
+
+
+# discs
+
+
+def test_a_disc_by_hand():
+    disc = encode_discs(torch.tensor([[[3.0, 2.0], [6.0, 4.0]]]), H, W, 2.0)[0]
+    assert rows(disc[0]) == ["...#...", "..###..", ".#####.", "..###..", "...#..."]
+    assert rows(disc[1]) == [".......", ".......", "......#", ".....##", "....###"]
+
+
+def rows(cells):
+    return ["".join("#" if cell else "." for cell in row) for row in cells.tolist()]
+
+
+def test_radii_of_their_own():
+    xy = torch.tensor([[[3.0, 2.0]] * 3, [[3.5, 2.0]] * 3])
+    radius = torch.tensor([[0.5, 1.0, 2.0], [0.4, 0.5, 1.5]])
+    discs = encode_discs(xy, H, W, radius)
+    assert discs.sum((-2, -1)).tolist() == [[1, 5, 13], [0, 2, 8]]
+    for b in range(2):
+        for j in range(3):
+            alone = encode_discs(xy[b : b + 1, j : j + 1], H, W, radius[b, j].item())[0, 0]
+            assert torch.equal(discs[b, j], alone)
+
+
+@given(st.floats(-0.5, 6.5), st.floats(-0.5, 4.5))
+@settings(max_examples=60, deadline=None)
+def test_the_smallest_useful_disc_has_a_cell(x, y):
+    disc = encode_discs(torch.tensor([[[x, y]]]), H, W, 0.71)
+    assert 1 <= disc.sum().item() <= 2
+    far = encode_discs(torch.tensor([[[x + 9, y], [float("nan"), y]]]), H, W, 0.71)
+    assert far.sum().item() == 0
+
+
+# plateaus
+
+
+def test_the_middle_of_a_plateau():
+    heatmap = one_map(x2y1=0.9, x3y1=0.9, x2y2=0.9, x3y2=0.9, x5y4=0.8)
+    xy, height = decode_plateaus(heatmap)
+    assert xy[0, 0].tolist() == [2.5, 1.5]
+    assert height.item() == pytest.approx(0.9)
+    assert decode_plateaus(one_map(x5y4=0.8, x0y0=0.79))[0][0, 0].tolist() == [5, 4]
+    assert decode_plateaus(torch.zeros(1, 1, H, W))[0][0, 0].tolist() == [3, 2]
+
+
+def test_a_mirrored_plateau_is_the_mirror():
+    heatmaps = (5 * torch.rand(2, 3, H, W, generator=torch.Generator().manual_seed(0))).round() / 5
+    xy, height = decode_plateaus(heatmaps)
+    mirrored, same = decode_plateaus(heatmaps.flip(-1))
+    torch.testing.assert_close(mirrored[..., 0], W - 1 - xy[..., 0])
+    torch.testing.assert_close(mirrored[..., 1], xy[..., 1])
+    assert same.equal(height)
 
 
 # decode by hand

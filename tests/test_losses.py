@@ -4,9 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vitruvian.losses import heatmap_cross_entropy, heatmap_mse, mean_over_counted
+from vitruvian.losses import (
+    heatmap_cross_entropy,
+    heatmap_mse,
+    mean_over_counted,
+    sigmoid_cross_entropy,
+)
 
-LOSSES = [heatmap_mse, heatmap_cross_entropy]
+LOSSES = [heatmap_mse, heatmap_cross_entropy, sigmoid_cross_entropy]
 
 
 def example(seed=0, B=4, J=3, h=5, w=6):
@@ -52,6 +57,27 @@ def test_cross_entropy_weighs_by_the_mass_of_the_target():
     counted = torch.ones(4, 3, dtype=torch.bool)
     whole = heatmap_cross_entropy(logits, target, counted)
     torch.testing.assert_close(heatmap_cross_entropy(logits, target / 2, counted), whole / 2)
+
+
+def test_sigmoid_cross_entropy_by_hand():
+    # sigmoids .5, .75, .25: -ln .5 = .6931472, -ln .75 = .2876821, -ln .25 = 1.3862944
+    logits = torch.tensor([[[[0.0, 1.0986123], [-1.0986123, 1.0986123]], [[3.0, 3.0], [3.0, 3.0]]]])
+    target = torch.tensor([[[[0.0, 1.0], [0.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]]]])
+    loss = sigmoid_cross_entropy(logits, target, torch.tensor([[True, False]]))
+    assert loss.item() == pytest.approx((0.6931472 + 2 * 0.2876821 + 1.3862944) / 4 / 2, abs=5e-7)
+    half = torch.full((1, 2, 2, 2), 0.5)
+    assert sigmoid_cross_entropy(0 * logits, half, torch.tensor([[True, True]])).item() == (
+        pytest.approx(0.6931472)
+    )
+
+
+def test_sigmoid_cross_entropy_of_large_logits():
+    logits = torch.tensor([[[[200.0, -200.0, 200.0]]]], requires_grad=True)
+    target = torch.tensor([[[[1.0, 0.0, 0.0]]]])
+    loss = sigmoid_cross_entropy(logits, target, torch.tensor([[True]]))
+    loss.backward()
+    assert loss.item() == pytest.approx(200 / 3)
+    assert logits.grad.flatten().tolist() == pytest.approx([0, 0, 1 / 3])
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vitruvian.nn.backbones import Backbone
+from vitruvian.nn.backbones import Backbone, undilate
 from vitruvian.types import UserError
 
 THIN = {"channels": (4, 8, 12, 16)}
@@ -64,3 +64,49 @@ def test_unknown_names_and_strides():
         Backbone("resnet18", (32, 64))
     with pytest.raises(UserError, match=r"'mobilenetv3_small_100' cannot be built.*channels"):
         Backbone("mobilenetv3_small_100", **THIN)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet152"])
+@pytest.mark.parametrize("stride", [8, 16])
+def test_last_layers_at_stride_1(name, stride):
+    with torch.device("meta"):
+        published, kept = Backbone(name), Backbone(name, (4, stride), output_stride=stride)
+        maps = kept(torch.empty(1, 3, 256, 192))
+    assert [tuple(m.shape[-2:]) for m in maps] == [(64, 48), (256 // stride, 192 // stride)]
+    shapes = [{n: p.shape for n, p in net.named_parameters()} for net in (published, kept)]
+    assert shapes[0] == shapes[1]
+    assert kept.channels[-1] == published.channels[-1]
+
+
+def test_without_dilation_a_layer_at_stride_1_has_its_published_convolutions():
+    torch.manual_seed(0)
+    published = Backbone("resnet18", (16, 32), **THIN).eval()
+    dilated, plain = (Backbone("resnet18", (16,), output_stride=16, **THIN).eval() for _ in "12")
+    undilate(plain)
+    for net in (dilated, plain):
+        net.load_state_dict(published.state_dict())
+    assert {m.dilation for m in plain.modules() if hasattr(m, "dilation")} >= {(1, 1)}
+    image = torch.randn(1, 3, 96, 64)
+    stride16, _ = published(image)
+    layer4 = published.net.layer4
+    for block in layer4:
+        block.conv1.stride = (1, 1)
+    layer4[0].downsample[0].stride = (1, 1)
+    torch.testing.assert_close(plain(image)[0], layer4(stride16))
+    assert plain(image)[0].shape == dilated(image)[0].shape == (1, 16, 6, 4)
+    assert not torch.allclose(plain(image)[0], dilated(image)[0])
+
+
+def test_vggs_are_built_here():
+    net = Backbone("vgg13_bn", (2, 32), channels=(4, 6, 8, 10, 12)).eval()
+    assert net.channels == (4, 12)
+    assert [tuple(m.shape) for m in net(torch.zeros(1, 3, 64, 96))] == [
+        (1, 4, 32, 48),
+        (1, 12, 2, 3),
+    ]
+    with pytest.raises(UserError, match="'vgg16' has five blocks: give five channels"):
+        Backbone("vgg16", channels=(4, 8, 16, 32))
+    with pytest.raises(UserError, match=r"maps of strides \[2, 4, 8, 16, 32\], not \[64\]"):
+        Backbone("vgg16", (64,))
+    with pytest.raises(UserError, match="'vgg16' cannot be built"):
+        Backbone("vgg16", output_stride=16)

@@ -166,7 +166,7 @@ def test_a_model_that_knows(models, people, truth):
     assert image.protocol.name == f"{PROTOCOL}-image"
     assert set(labelled.baselines) == {"mean_pose", "image_centre"}
     assert found.about["model"] == "tiny"
-    assert found.to_dict()["failed"] == 0
+    assert found.to_dict()["failed"] == []
 
 
 def test_stages_and_flip_test_are_said(models, people, truth):

@@ -135,12 +135,12 @@ def compare_on(request: Request, on: Persons | None) -> Comparison:
         entry, of = _entry(label, name, request, on, chosen)
         _check_same(about, of, entry.label)
         about = about or of
+        if of and chosen is not None:
+            check_comparable(_unmade(chosen), entry.result.protocol)
         for other in entries:
             check_comparable(other.result.protocol, entry.result.protocol)
         entries.append(entry)
     protocol = _common([entry.result.protocol for entry in entries])
-    if chosen is not None:
-        check_comparable(_unmade(chosen), protocol)
     _check_published(published, protocol)
     return Comparison(protocol, about, tuple(_paired(entries)), published)
 

@@ -40,7 +40,7 @@ class Scored:
 
     def to_dict(self) -> dict[str, Any]:
         """The first result's figures, and the others under `also`, as shares of one."""
-        plain = [result.to_dict() | {"failed": len(result.failed)} for result in self.results]
+        plain = [result.to_dict() for result in self.results]
         said = {"notes": list(self.notes), "warnings": list(self.warnings)}
         return self.about | plain[0] | said | {"also": plain[1:]}
 

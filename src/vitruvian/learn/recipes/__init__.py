@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable
 from pathlib import Path
 
-from vitruvian.learn.recipes import deeppose, resnet_fcn
+from vitruvian.learn.recipes import deeppose, part_heatmaps, resnet_fcn
 from vitruvian.recipe import Recipe, read_recipe
 from vitruvian.types import UserError
 
@@ -17,6 +17,12 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "deeppose/lsp": deeppose.lsp,
     "deeppose/flic": deeppose.flic,
     "deeppose/compact": deeppose.compact,
+    "part_heatmaps/res": part_heatmaps.res,
+    "part_heatmaps/vgg": part_heatmaps.vgg,
+    "part_heatmaps/compact": part_heatmaps.compact,
+    "part_heatmaps/compact_detection": part_heatmaps.compact_detection,
+    "part_heatmaps/compact_regression": part_heatmaps.compact_regression,
+    "part_heatmaps/compact_regression2": part_heatmaps.compact_regression2,
 }
 
 

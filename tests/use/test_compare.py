@@ -1,0 +1,347 @@
+"""Rows under one protocol: which may stand beside each other, which can be paired, what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import drawn
+from vitruvian.measure.protocols import NOT_STATED
+from vitruvian.models import Predict
+from vitruvian.skeleton import Skeleton
+from vitruvian.types import UserError
+from vitruvian.use import compare as compare_module
+from vitruvian.use.compare import Request, compare, named, open_rows
+from vitruvian.use.scores import score_file, write_json
+
+PROTOCOL = "lsp-pck-pc"
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory):
+    return drawn.write_figures(tmp_path_factory.mktemp("figures"), 40)
+
+
+@pytest.fixture(scope="module")
+def people(truth):
+    return drawn.opened(truth)
+
+
+@pytest.fixture
+def files(truth, people, tmp_path):
+    """Poses of all figures: the truth, and a quarter of the persons wrong."""
+    drawn.write_poses(tmp_path / "good.npz", people.joints)
+    drawn.write_poses(tmp_path / "worse.npz", drawn.off_by(people, 1, slice(0, 10)))
+    return tmp_path
+
+
+@pytest.fixture
+def models(monkeypatch):
+    def there(**named_models):
+        monkeypatch.setattr(compare_module, "load", drawn.loader(**named_models))
+
+    return there
+
+
+def request(*items, truth=None, **more):
+    more = {"protocol": PROTOCOL, "subset": "all"} | more if truth else more
+    return Request(items=tuple(map(str, items)), truth=truth, workers=0, **more)
+
+
+def fault(*items, **more) -> str:
+    with pytest.raises(UserError) as caught:
+        compare(request(*items, **more))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def saved(files, truth):
+    """What `eval --json` writes of a file of poses."""
+
+    def write(name, poses="good.npz", protocol=PROTOCOL, subset="all"):
+        found = score_file(files / poses, truth, protocol, subset)
+        write_json(files / name, found.to_dict())
+        return files / name
+
+    return write
+
+
+# ---- rows ----------------------------------------------------------------------------------------
+def test_files_are_paired_person_by_person(files, truth):
+    found = compare(request(files / "good.npz", files / "worse.npz", truth=truth))
+    good, worse = found.entries
+    assert (good.label, worse.label) == ("good", "worse")
+    assert good.result.total.value == 1
+    assert worse.result.total.value == pytest.approx(0.75)
+    assert good.against_first is None
+    gap = worse.against_first["total"]
+    assert gap.value == pytest.approx(-0.25)
+    assert gap.low <= -0.25 <= gap.high < 0
+    assert gap.p < 0.01
+    assert found.protocol.name == PROTOCOL
+    assert found.protocol.data.startswith("figures, 40 persons")
+    assert found.about["subset"] == "all"
+
+
+def test_one_item_and_none(files, truth):
+    (entry,) = compare(request(files / "good.npz", truth=truth)).entries
+    assert entry.against_first is None
+    assert "nothing to compare" in fault(truth=truth)
+
+
+def test_notes_and_warnings_of_files_are_kept(files, truth, people):
+    drawn.write_poses(files / "mirrored.npz", people.joints[:, people.skeleton.swap])
+    (entry,) = compare(request(files / "mirrored.npz", truth=truth)).entries
+    assert any("right and left exchanged" in note for note in entry.notes)
+    assert any("joints unnamed" in note for note in entry.notes)
+
+
+def test_models_beside_files(models, files, truth, people):
+    models(tiny=drawn.model_of(drawn.answering(people, people.joints)))
+    found = compare(request(files / "worse.npz", "tiny", truth=truth))
+    file, model = found.entries
+    assert model.label == "tiny"
+    assert model.result.total.value == 1
+    assert model.facts == {"parameters": 7, "gmacs": 0.5}
+    assert model.against_first["total"].value == pytest.approx(0.25)
+    assert file.result.protocol.box == NOT_STATED
+    assert model.result.protocol.box == "labelled joints x1.25, square"
+    assert found.protocol.box == model.result.protocol.box  # what any row says stands above all
+
+
+def test_the_flip_test_stands_in_the_protocol(models, truth, people):
+    """Also of a protocol that is published without it."""
+    models(tiny=drawn.model_of(drawn.answering(people, people.joints)))
+    for protocol in (PROTOCOL, "lspet-pck-pc", None):
+        found = compare(request("tiny", truth=truth, protocol=protocol, flip=True))
+        assert found.protocol.flip_test is True
+        assert "; flip test;" in found.protocol.describe()
+
+
+def test_a_model_of_fewer_joints_is_not_put_beside_others(models, files, truth, people):
+    few = Skeleton("few", ("neck", "head_top"))
+    xy = people.joints[:, people.skeleton.index(*few.joint_names)]
+    models(few=drawn.model_of(drawn.answering(people, xy), skeleton=few))
+    (entry,) = compare(request("few", truth=truth)).entries
+    assert entry.result.total.value == 1
+    assert "cannot be compared: joints is" in fault(files / "good.npz", "few", truth=truth)
+
+
+def test_stages_of_one_model(models, truth, people):
+    off = drawn.off_by(people, 1)
+    runners = {"run@first": off, "run": people.joints}
+    models(**{
+        name: drawn.model_of(drawn.answering(people, xy), predict=Predict(passes=1))
+        for name, xy in runners.items()
+    })  # fmt: skip
+    found = compare(request("run@first", "run", truth=truth))
+    assert [entry.label for entry in found.entries] == ["run@first", "run"]
+    assert [entry.result.total.value for entry in found.entries] == [0, 1]
+
+
+# ---- saved results -------------------------------------------------------------------------------
+def test_saved_results_need_no_truth(saved):
+    found = compare(request(saved("good.json"), saved("worse.json", "worse.npz")))
+    good, worse = found.entries
+    assert (good.result.total.value, worse.result.total.value) == (1, pytest.approx(0.75))
+    assert worse.against_first is None  # figures alone cannot be paired
+    assert found.protocol.name == PROTOCOL
+    assert found.about["data"] == "figures"
+    assert found.about["provenance"]
+
+
+def test_a_saved_result_beside_files(saved, files, truth):
+    old = saved("old.json", "worse.npz")
+    found = compare(request(files / "good.npz", old, files / "worse.npz", truth=truth))
+    assert [entry.against_first is None for entry in found.entries] == [True, True, False]
+    assert found.entries[1].result.total == found.entries[2].result.total
+
+
+def test_a_result_of_other_persons_is_refused(saved, files, truth, people):
+    rows = people.subsets["val"]
+    drawn.write_poses(files / "val.npz", people.joints[rows])
+    val = saved("val.json", "val.npz", subset="val")
+    said = fault(files / "good.npz", val, truth=truth)
+    assert said.startswith("val cannot be compared: subset is 'val', that of the others is 'all'")
+    values = json.loads(val.read_text()) | {"subset": "all", "data": "lsp"}
+    write_json(val, values)
+    assert "data is 'lsp', that of the others is 'figures'" in fault(
+        files / "good.npz", val, truth=truth
+    )
+    write_json(val, values | {"data": "figures"})  # the protocol knows which persons they were
+    assert "cannot be compared: data is" in fault(files / "good.npz", val, truth=truth)
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [("threshold", 0.1), ("convention", "OC"), ("comparator", "<"), ("averaging", "macro"),
+     ("reference", "torso_other"), ("version", 2)],
+)  # fmt: skip
+def test_a_mismatch_names_the_field(saved, files, truth, field, other):
+    old = saved("old.json")
+    values = json.loads(old.read_text())
+    values["protocol"][field] = other
+    write_json(old, values)
+    said = fault(files / "good.npz", old, truth=truth)
+    assert f"cannot be compared: {field} is" in said
+    assert f"{other!r} in the second" in said
+
+
+def test_each_row_is_checked_against_each(saved, files, truth):
+    """Two results that say how they were made differ, though neither differs from a file's."""
+    paths = []
+    for name in ("a", "b"):
+        path = saved(f"{name}.json")
+        values = json.loads(path.read_text())
+        values["protocol"]["box"] = f"box of {name}"
+        write_json(path, values)
+        paths.append(path)
+    for path in paths:
+        compare(request(files / "good.npz", path, truth=truth))
+    assert "box is 'box of a' in the first" in fault(files / "good.npz", *paths, truth=truth)
+
+
+def test_saved_results_under_another_protocol_than_asked(saved):
+    said = fault(saved("old.json"), protocol="mpii-pckh")
+    assert said.startswith("'mpii-pckh' and 'lsp-pck-pc' cannot be compared: skeleton is 'mpii'")
+    assert compare(request(saved("old.json"), protocol=PROTOCOL)).entries[0].result.n == 40
+
+
+def test_a_file_that_only_looks_like_a_result(files, truth):
+    (files / "odd.json").write_text(json.dumps({"protocol": {"name": "x"}, "n": 3}))
+    assert "evaluate again" in fault(files / "odd.json")
+
+
+@pytest.mark.parametrize(
+    ("more", "option"),
+    [({"subset": "all"}, "--subset"), ({"flip": True}, "--flip"), ({"base": 0}, "--base")],
+)
+def test_options_that_would_do_nothing_are_refused(saved, more, option):
+    assert fault(saved("old.json"), **more).startswith(option)
+
+
+# ---- names ---------------------------------------------------------------------------------------
+def test_labels(tmp_path):
+    odd = tmp_path / "a=b.npz"
+    odd.write_bytes(b"")
+    runs = [f"/somewhere/{name}" for name in ("first", "second@stage1")]
+    assert named(["default", "Old=x/y.npz", "x/z.JSON", str(odd), "runs/a", *runs]) == [
+        ("default", "default"),
+        ("Old", "x/y.npz"),
+        ("z", "x/z.JSON"),
+        ("a=b", str(odd)),
+        ("runs/a", "runs/a"),
+        ("first", runs[0]),
+        ("second@stage1", runs[1]),
+    ]
+
+
+def test_two_rows_of_one_name(files, truth):
+    said = fault(files / "good.npz", files / "good.npz", truth=truth)
+    assert said == "two rows are called 'good': name them, LABEL=ITEM"
+    found = compare(request(files / "good.npz", f"again={files / 'good.npz'}", truth=truth))
+    assert found.entries[1].label == "again"
+
+
+# ---- what lacks ----------------------------------------------------------------------------------
+def test_what_a_file_or_a_model_needs(files, truth, people, models):
+    models()
+    assert "good.npz holds predictions: give --truth and --protocol" in fault(files / "good.npz")
+    assert "holds predictions" in fault(files / "good.npz", truth=truth, protocol=None)
+    assert "default is a model: give --truth" in fault("default")
+    assert "absent.npz is not there" in fault(files / "absent.npz", truth=truth)
+    assert "no protocol 'lsp'" in fault(files / "good.npz", truth=truth, protocol="lsp")
+    assert "no subset 'tset'" in fault(files / "good.npz", truth=truth, subset="tset")
+    assert "no length 'head_box'" in fault(files / "good.npz", truth=truth, protocol="mpii-pckh")
+    drawn.write_poses(files / "short.npz", people.joints[people.subsets["train"]])
+    assert "'train' has as many" in fault(files / "short.npz", truth=truth)
+    with pytest.raises(UserError, match="on which photographs"):
+        open_rows(request("default"))
+
+
+def test_object_keypoint_similarity_is_compared_too(shared, tmp_path):
+    truth = shared / "data" / "coco" / "test_coco.json"
+    rows = json.loads(truth.read_text())["annotations"]
+    rows = [row for row in rows if row["num_keypoints"] and not row["iscrowd"]]
+    for name, kept in (("all", rows), ("half", rows[:6])):
+        results = [
+            {key: row[key] for key in ("image_id", "category_id", "keypoints")} | {"score": 1}
+            for row in kept
+        ]
+        (tmp_path / f"{name}.json").write_text(json.dumps(results))
+    found = compare(
+        request(tmp_path / "all.json", tmp_path / "half.json", truth=f"coco={truth}",
+                protocol="coco-oks")
+    )  # fmt: skip
+    assert [entry.result.total.value for entry in found.entries] == [
+        pytest.approx(1),
+        pytest.approx(51 / 101),
+    ]
+    assert found.entries[1].against_first is None
+
+
+# ---- published rows ------------------------------------------------------------------------------
+def test_published_rows(shared):
+    lsp = shared / "oracles" / "lsp"
+    found = compare(
+        request(lsp / "pred_keypoints_lsp_oc.mat", truth=f"lsp={lsp}", protocol="lsp-pck-oc",
+                subset=None, published="lsp-oc")
+    )  # fmt: skip
+    assert found.about["subset"] == "test"
+    (own,) = [row for table, row in found.published
+              if table.id == "T2" and row.method == "Yang et al."]  # fmt: skip
+    assert round(100 * found.entries[0].result.total.value, 1) == own.values["Total"] == 81.5
+    assert len(found.published) == 33
+
+
+def test_published_rows_of_another_protocol_are_refused_before_anything_runs(models, truth, saved):
+    def never(image, flip):
+        pytest.fail("ran")
+
+    models(tiny=drawn.model_of(never))
+    said = fault("tiny", truth=truth, published="mpii-val")
+    assert said.startswith(
+        "published rows 'mpii-val': 'mpii-pckh' and 'lsp-pck-pc' cannot be compared"
+    )
+    assert "published rows 'lsp-oc'" in fault(saved("old.json"), published="lsp-oc")
+    assert "no published rows 'lsp'; nearest: 'lsp-" in fault(saved("old.json"), published="lsp")
+
+
+# ---- plain values --------------------------------------------------------------------------------
+def test_plain_values(files, truth):
+    found = compare(
+        request(files / "good.npz", files / "worse.npz", truth=truth, published="lsp-pc")
+    )
+    values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert [row["label"] for row in values["rows"]] == ["good", "worse"]
+    assert values["rows"][0]["against_first"] is None
+    assert values["rows"][1]["against_first"]["total"]["value"] == pytest.approx(-0.25)
+    assert values["protocol"] == json.loads(json.dumps(found.protocol.to_dict()))
+    assert {row["citation"].rsplit(", ", 1)[1] for row in values["published"]} == {
+        "Table 4", "Table 5", "Table 6", "Table 7"
+    }  # fmt: skip
+    assert all(
+        value is None or 0 < value <= 100
+        for row in values["published"]
+        for value in row["columns"].values()
+    )
+
+
+def test_other_joints_cannot_be_paired(files, truth):
+    """Tallies of other shapes: no difference, and no error."""
+    found = compare(request(files / "good.npz", files / "worse.npz", truth=truth))
+    one, other = found.entries
+    short = replace(
+        other.result.tally,
+        part=other.result.tally.part[:-1],
+        whole=other.result.tally.whole[:-1],
+    )
+    paired = compare_module._paired(
+        [one, replace(other, result=replace(other.result, tally=short))]
+    )
+    assert paired[1].against_first is None
+    assert np.isfinite(other.against_first["total"].value)

@@ -213,3 +213,300 @@ def test_systems_lists_every_recipe(vitruvian):
     assert rows["resnet_fcn/paper"]["input"] == [256, 256]
     assert rows["resnet_fcn/compact"]["parameters"] <= 3_000_000
     assert rows["resnet_fcn/baseline"]["gmacs"] == pytest.approx(7.23, abs=0.02)
+
+
+# ---- scoring ---------------------------------------------------------------------------------------
+@pytest.fixture
+def scored(vitruvian, tmp_path):
+    """What `eval --json` writes of a file of predictions, and what it says on stderr."""
+
+    def run(predictions: Path, truth: str, protocol: str, *more: object) -> tuple[dict, str]:
+        code, out, err = vitruvian(
+            "eval", "--predictions", predictions, "--truth", truth, "--protocol", protocol,
+            "--json", tmp_path / "scored.json", *more,
+        )  # fmt: skip
+        assert code == 0, err
+        assert f"{protocol} version 1: " in out
+        return json.loads((tmp_path / "scored.json").read_text()), err
+
+    return run
+
+
+def percents(values: dict) -> list[float]:
+    return [round(100 * estimate["value"], 2) for estimate in values.values()]
+
+
+@pytest.mark.parametrize(
+    ("sides", "groups", "total", "area"),
+    [
+        ("oc", [90.6, 89.05, 80.3, 73.5, 85.45, 82.8, 68.8], 81.5, 43.38),
+        ("pc", [90.6, 78.05, 73.85, 68.75, 74.75, 69.95, 58.95], 73.56, 39.25),
+    ],
+)
+def test_published_predictions_of_lsp_have_their_published_pck(
+    shared, scored, sides, groups, total, area
+):
+    lsp = shared / "oracles" / "lsp"
+    values, err = scored(lsp / f"pred_keypoints_lsp_{sides}.mat", f"lsp={lsp}", f"lsp-pck-{sides}")
+    assert list(values["groups"]) == ["head", "shoulder", "elbow", "wrist", "hip", "knee", "ankle"]
+    assert percents(values["groups"]) == groups
+    assert percents({"": values["total"], "auc": values["auc"]}) == [total, area]
+    assert values["total"]["low"] < values["total"]["value"] < values["total"]["high"]
+    assert values["warnings"] == []
+    assert err == ""
+    assert values["subset"] == "test"
+    assert values["n"] == 1000
+    assert values["protocol"]["convention"] == sides.upper()
+
+
+@pytest.mark.parametrize(
+    ("sides", "protocol", "parts", "total"),
+    [
+        ("oc", "lsp-pcp-strict-oc", [81.7, 88.7, 66.7, 78.8, 83.1, 96.5], 81.1),
+        ("pc", "lsp-pcp-strict", [71.8, 78.5, 61.8, 72.2, 83.9, 95.6], 74.8),
+        ("oc", "lsp-pcp-loose-oc", None, 85.7),
+        ("pc", "lsp-pcp-loose", None, 79.6),
+    ],
+)
+def test_published_predictions_of_lsp_have_their_published_pcp(
+    shared, scored, sides, protocol, parts, total
+):
+    lsp = shared / "oracles" / "lsp"
+    values, _ = scored(lsp / f"pred_keypoints_lsp_{sides}.mat", f"lsp={lsp}", protocol, "--base", 0)
+    assert 100 * values["total"]["value"] == pytest.approx(total, abs=0.0501)
+    if parts:
+        limbs = [values["groups"][name] for name in
+                 ("lower leg", "upper leg", "lower arm", "upper arm")]  # fmt: skip
+        found = [*limbs, values["joints"]["head"], values["joints"]["torso"]]
+        shares = [100 * estimate["value"] for estimate in found]
+        assert shares == pytest.approx(parts, abs=0.0501)
+
+
+def test_person_centric_labels_are_no_perfect_observers(shared, scored, tmp_path):
+    """The ceiling of a perfect person-centric model that is scored as observer-centric."""
+    from vitruvian.data import open_data
+
+    lsp = shared / "oracles" / "lsp"
+    labels = open_data(f"lsp={lsp}", "PC").subset("test")
+    np.savez(tmp_path / "labels.npz", xy=labels.joints, base=0)
+    values, err = scored(tmp_path / "labels.npz", f"lsp={lsp}", "lsp-pck-oc")
+    assert percents({"": values["total"]}) == [76.04]
+    assert percents(values["groups"])[1] == 71.7
+    assert percents(values["groups"])[4] == 77.0
+    assert "they look PC" in err
+
+
+def test_a_file_whose_first_pixel_is_one_is_asked_about(shared, scored, vitruvian):
+    mpii = shared / "oracles" / "mpii"
+    arguments = (mpii / "tompson.h5", f"mpii={mpii}", "mpii-pckh")
+    values, _ = scored(*arguments, "--base", 1)
+    assert percents({"": values["total"]}) == [82.34]
+    assert values["total"]["n"] == 38_430
+    code, out, err = vitruvian(
+        "eval", "--predictions", arguments[0], "--truth", arguments[1], "--protocol", arguments[2]
+    )
+    assert (code, out) == (1, "")
+    assert "looks 1-based" in err
+    assert "--base 1" in err
+    assert err.count("\n") == 1
+
+
+def test_predictions_of_the_other_convention_are_warned_of(shared, scored):
+    lsp = shared / "oracles" / "lsp"
+    values, err = scored(lsp / "pred_keypoints_lsp_oc.mat", f"lsp={lsp}", "lsp-pck-pc", "--base", 0)
+    assert err.startswith(
+        "warning: with the truth read as an observer sees it (OC) the total is 81."
+    )
+    assert err.count("\n") == 1
+    assert values["warnings"] == [err.removeprefix("warning: ").strip()]
+
+
+def test_object_keypoint_similarity_of_perfect_results(shared, scored, tmp_path):
+    truth = shared / "data" / "coco" / "test_coco.json"
+    rows = [r for r in json.loads(truth.read_text())["annotations"] if r["num_keypoints"]]
+    keys = ("image_id", "category_id", "keypoints")
+    results = [{key: r[key] for key in keys} | {"score": 1} for r in rows if not r["iscrowd"]]
+    (tmp_path / "p.json").write_text(json.dumps(results))
+    values, _ = scored(tmp_path / "p.json", f"coco={truth}", "coco-oks")
+    assert values["total"] == {"value": 1.0, "low": None, "high": None, "n": 12}
+    assert percents(values["groups"]) == [100] * 9
+
+
+def wrong_scoring(lsp: Path, tmp_path: Path) -> list[tuple[list[object], str]]:
+    """A command and what its one line must say."""
+    file = ["--predictions", lsp / "pred_keypoints_lsp_pc.mat"]
+    truth, protocol = ["--truth", f"lsp={lsp}"], ["--protocol", "lsp-pck-pc"]
+    (tmp_path / "empty.npz").touch()
+    return [
+        (["eval"], "give a model, or --predictions"),
+        (["eval", "default", *file], "give a model, or --predictions"),
+        (["eval", *file], "needs one --truth"),
+        (["eval", *file, *truth], "--protocol NAME"),
+        (["eval", *file, *truth, *truth, *protocol], "needs one --truth"),
+        (["eval", *file, *truth, *protocol, "--flip"], "--flip says nothing about"),
+        (["eval", "default", "--base", "0"], "--base says nothing about"),
+        (["eval", "default", "--skeleton", "lsp"], "--skeleton says nothing about"),
+        (["eval", *file, *truth, "--protocol", "lsp-pck"], "nearest: 'lsp-pck-"),
+        (["eval", *file, *truth, "--protocol", "mpii-pckh"], "no length 'head_box'"),
+        (["eval", *file, *truth, "--protocol", "flic-pck-oc"], "scores 'nose'"),
+        (["eval", *file, *truth, "--protocol", "coco-oks"], "17 joints of COCO"),
+        (["eval", *file, "--truth", f"lps={lsp}", *protocol], "nearest: 'lsp'"),
+        (["eval", *file, "--truth", f"lsp={tmp_path}", *protocol], "no LSP at"),
+        (["eval", *file, "--truth", f"lspet={lsp}", *protocol], "no LSPET at"),
+        (["eval", *file, "--truth", f"lsp={lsp / 'lsp-joints-OC.mat'}", *protocol],
+         "is observer-centric and does not tell"),
+        (["eval", *file, *truth, *protocol, "--subset", "val"], "only: all, train, test"),
+        (["eval", *file, *truth, *protocol, "--subset", "all"], "'train' or 'test' has as many"),
+        (["eval", *file, *truth, *protocol, "--skeleton", "mpii"], "--skeleton"),
+        (["eval", *file, *truth, *protocol, "--skeleton", "lps"], "nearest: 'lsp'"),
+        (["eval", "--predictions", tmp_path / "x.mat", *truth, *protocol], "x.mat is not there"),
+        (["eval", "--predictions", tmp_path / "empty.npz", *truth, *protocol], "is empty"),
+        (["eval", "--predictions", lsp / "lsp-joints-PC.mat", *truth, *protocol], "`pred`"),
+        (["compare", "default"], "give --truth"),
+        (["compare", file[1]], "give --truth and --protocol"),
+        (["compare", file[1], *truth, *protocol, "--format", "html"], "text, markdown, csv, json"),
+        (["compare", file[1], *truth, *protocol, "--published", "lsp"], "no published rows 'lsp'"),
+        (["compare", file[1], *truth, *protocol, "--published", "lsp-oc"], "convention is"),
+        (["compare", file[1], file[1], *truth, *protocol], "two rows are called"),
+        (["report", file[1], *truth, *protocol, "--out", tmp_path / "r", "--markdown", "x.txt"],
+         "name it .md"),
+        (["data", "stats", f"nothing={lsp}"], "no data set 'nothing'"),
+        (["data", "convert", f"lsp={lsp}", "--out", tmp_path / "o.json", "--derive", "pelvis=a"],
+         "JOINT=ONE+OTHER"),
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_scored_is_one_line(shared, vitruvian, tmp_path):
+    for arguments, words in wrong_scoring(shared / "oracles" / "lsp", tmp_path):
+        code, out, err = vitruvian(*arguments)
+        assert code == 1, (arguments, err)
+        assert words in err, (arguments, err)
+        assert err.startswith("error: "), err
+        assert err.count("\n") == 1, err
+        assert out == "", arguments
+    assert not (tmp_path / "r").exists()
+    assert not (tmp_path / "o.json").exists()
+
+
+def test_compare_prints_or_writes(shared, vitruvian, scored, tmp_path):
+    lsp = shared / "oracles" / "lsp"
+    file = lsp / "pred_keypoints_lsp_oc.mat"
+    scored(file, f"lsp={lsp}", "lsp-pck-oc")
+    code, out, err = vitruvian(
+        "compare", f"Yang={file}", tmp_path / "scored.json", "--truth", f"lsp={lsp}",
+        "--protocol", "lsp-pck-oc", "--published", "lsp-oc", "--format", "csv",
+    )  # fmt: skip
+    assert code == 0, err
+    rows = [line.split(",") for line in out.splitlines()]
+    named = {row[0]: dict(zip(rows[0], row, strict=False)) for row in rows}
+    assert named["Yang"]["total"] == named["scored"]["total"] == "81.5"
+    assert named["Yang et al."]["against the first"] == "+0.0 ="
+    code, out, _ = vitruvian("compare", tmp_path / "scored.json", "--out", tmp_path / "x" / "t.txt")
+    assert code == 0
+    assert "81.5" in (tmp_path / "x" / "t.txt").read_text()
+    assert "t.txt" in out
+
+
+def test_a_report_of_labels_without_photographs(shared, vitruvian, tmp_path):
+    lsp = shared / "oracles" / "lsp"
+    code, out, err = vitruvian(
+        "report", lsp / "pred_keypoints_lsp_pc.mat", "--truth", f"lsp={lsp}",
+        "--protocol", "lsp-pck-pc", "--out", tmp_path / "page", "--markdown", tmp_path / "d" / "r.md",
+        "--worst", 1,
+    )  # fmt: skip
+    assert code == 0, err
+    assert "r.md" in out
+    assert "| total | 73.6 (" in (tmp_path / "d" / "r.md").read_text()
+    assert (tmp_path / "d" / "r.json").is_file()
+    assert "photographs that cannot be read: im1" in (tmp_path / "page" / "index.html").read_text()
+    for file in (
+        tmp_path / "d" / "r.md",
+        tmp_path / "d" / "r.json",
+        tmp_path / "page" / "index.html",
+    ):
+        assert str(shared) not in file.read_text()
+        assert str(tmp_path) not in file.read_text()
+
+
+def test_a_run_is_evaluated_compared_and_reported(run_folder, vitruvian, tmp_path):
+    data = f"lspet={small_lspet(tmp_path / 'data', 5)}"
+    where = ("--data", data, "--subset", "all", "--device", "cpu", "--workers", 0)
+    code, out, err = vitruvian(
+        "eval", f"{run_folder}@heatmaps", *where, "--json", tmp_path / "e.json"
+    )
+    assert code == 0, err
+    assert json.loads((tmp_path / "e.json").read_text())["model"] == "resnet_fcn/compact@heatmaps"
+    code, _, err = vitruvian("eval", f"{run_folder}@hetmaps", *where)
+    assert code == 1
+    assert "no stage 'hetmaps', only heatmaps" in err
+    code, out, err = vitruvian("compare", run_folder, f"again={run_folder}@heatmaps", *where)
+    assert code == 0, err
+    assert "first" in out  # the run's folder
+    assert str(run_folder) not in out
+    assert "+0.0 (+0.0 to +0.0)" in out
+    code, _, err = vitruvian("report", run_folder, *where, "--out", tmp_path / "page", "--worst", 2)
+    assert code == 0, err
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert "training-loss.svg" in page
+    assert page.count("worst-0-") == 2
+
+
+def test_protocols_are_listed_with_their_sources(vitruvian):
+    code, out, _ = vitruvian("protocols")
+    assert code == 0
+    lines = out.splitlines()
+    for name in ("lspet-pck-pc", "lsp-pck-oc", "lsp-pcp-loose", "lsp-pdj", "flic-pck-oc", "mpii-pckh",
+                 "parse-pcp", "coco-oks", "mpii-pckh-pytorch-pose"):  # fmt: skip
+        (line,) = [line for line in lines if line.startswith(f"{name} version")]
+        assert "; source: " in line
+    assert lines[-1].startswith(
+        "published rows for `compare --published`: 112, under flic-oc, lsp-oc"
+    )
+    code, out, _ = vitruvian("protocols", "--json")
+    listed = {values["name"]: values for values in json.loads(out)}
+    assert listed["mpii-pckh"]["threshold"] == 0.5
+    assert len(listed) == sum(" version " in line for line in lines)
+
+
+def test_labels_are_converted_and_described(vitruvian, tmp_path):
+    data = f"lspet={small_lspet(tmp_path / 'data', 6)}"
+    labels = tmp_path / "labels.json"
+    code, out, err = vitruvian(
+        "data", "convert", data, "--out", labels, "--skeleton", "mpii",
+        "--derive", "pelvis=left_hip+right_hip", "--convention", "OC",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "6 persons of 16 joints" in out
+    values = json.loads(labels.read_text())
+    assert len(values["annotations"]) == 6
+    assert len(values["annotations"][0]["keypoints"]) == 3 * 16
+    code, out, err = vitruvian(
+        "data",
+        "stats",
+        f"coco={labels}",
+        "--json",
+        tmp_path / "s.json",
+        "--plots",
+        tmp_path / "plots",
+    )
+    assert code == 0, err
+    assert "6 persons" in out
+    assert json.loads((tmp_path / "s.json").read_text())
+    assert list((tmp_path / "plots").glob("*.svg"))
+
+
+@pytest.mark.skipif(not bundled(), reason="no model is bundled yet")
+def test_scoring_never_imports_torch(tmp_path):
+    data = f"lspet={small_lspet(tmp_path / 'data')}"
+    for arguments in (
+        ["compare", "default", "--truth", data, "--subset", "all"],
+        ["report", "default", "--truth", data, "--subset", "all", "--out", tmp_path / "page"],
+        ["protocols"],
+    ):
+        code = (
+            "import sys; sys.modules['torch'] = None; sys.modules['timm'] = None; "
+            f"sys.argv = ['vitruvian', *{[str(a) for a in arguments]!r}]; "
+            "from vitruvian.cli import main; main()"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 0, (arguments, done.stderr)

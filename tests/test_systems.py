@@ -90,14 +90,23 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         },
     ],
     "deeppose": [
-        THIN_DEEP | {"cov": "full", "vary_size": True, "draws": 2, "loss": "l1"},
+        THIN_DEEP
+        | {
+            "cov": "full",
+            "vary_size": True,
+            "draws": 2,
+            "loss": "l1",
+            "inherit": True,
+            "auxiliary": 0.5,
+        },
         THIN_DEEP | {"stages": 2, "head": "per_joint_net", "aspect": "stretch", "translation": 0.1},
         {
             "crop": (64, 96),
             "stages": 2,
             "input": 68,
             "window": 60,
-            "displacements": "predicted",
+            "displacements": "mixed",
+            "draws": 2,
             "channels": (8, 12, 16, 16, 12),
             "hidden": 32,
             "weights": "he",

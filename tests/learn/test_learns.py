@@ -20,7 +20,8 @@ from vitruvian.learn.session import Session
 from vitruvian.learn.train import train
 from vitruvian.recipe import Fit, Optim, Recipe, Schedule
 from vitruvian.systems.contract import Ask, Batch, predict
-from vitruvian.systems.deeppose import DEEPPOSE, DeepPoseConfig
+from vitruvian.systems.deeppose import DEEPPOSE
+from vitruvian.systems.deeppose.net import DeepPoseConfig
 from vitruvian.systems.resnet_fcn import RESNET_FCN, ResNetFCNConfig
 from vitruvian.types import State
 from vitruvian.use.evaluate import evaluate, predict_people, spread

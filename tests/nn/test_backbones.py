@@ -83,9 +83,11 @@ def test_without_dilation_a_layer_at_stride_1_has_its_published_convolutions():
     published = Backbone("resnet18", (16, 32), **THIN).eval()
     dilated, plain = (Backbone("resnet18", (16,), output_stride=16, **THIN).eval() for _ in "12")
     undilate(plain)
+    for module in published.modules():  # timm begins with branches of 0
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
     for net in (dilated, plain):
         net.load_state_dict(published.state_dict())
-    assert {m.dilation for m in plain.modules() if hasattr(m, "dilation")} >= {(1, 1)}
     image = torch.randn(1, 3, 96, 64)
     stride16, _ = published(image)
     layer4 = published.net.layer4

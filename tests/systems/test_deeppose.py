@@ -1,4 +1,4 @@
-"""DeepPose: published counts, one joint by hand, displacements recovered, windows that see what they should."""
+"""DeepPose: published counts, one joint by hand, displacements recovered, windows on their joints."""
 
 import copy
 from dataclasses import replace
@@ -16,18 +16,17 @@ from vitruvian.learn.train import set_trained
 from vitruvian.nn.warp import from_box, to_box
 from vitruvian.skeleton import FLIC, LSP, Skeleton
 from vitruvian.systems.contract import Ask, Batch, generator
-from vitruvian.systems.deeppose import (
-    DEEPPOSE,
-    DeepPose,
-    DeepPoseConfig,
+from vitruvian.systems.deeppose import DEEPPOSE, predict, stages
+from vitruvian.systems.deeppose.net import DeepPose, DeepPoseConfig
+from vitruvian.systems.deeppose.steps import (
     first_step,
     later_step,
     measure,
-    predict,
+    places_loss,
     regression_loss,
     shift_statistics,
     simulated,
-    stages,
+    windows,
 )
 from vitruvian.types import State, UserError
 
@@ -59,7 +58,7 @@ def parameters(net):
 @cache
 def of_recipe(name):
     recipe = find_recipe(name)
-    system, config = system_and_config(recipe.system, recipe.config, name)
+    config = system_and_config(recipe.system, recipe.config, name)[1]
     with torch.device("meta"):
         return DeepPose(config, {"lsp": LSP, "flic": FLIC}[recipe.skeleton])
 
@@ -118,6 +117,8 @@ def test_grouped_and_timm_nets():
         ({"stages": 0}, "must be positive"),
         ({"sigma": 0.0}, "must be positive"),
         ({"head": "per_joint_net", "net": "resnet18"}, "needs net alexnet or compact"),
+        ({"auxiliary": 1.0, "net": "alexnet"}, "auxiliary needs net compact and head gather"),
+        ({"auxiliary": 1.0, "head": "per_joint_net"}, "auxiliary needs net compact and head"),
     ],
 )
 def test_sizes_that_contradict(change, message):
@@ -187,6 +188,40 @@ def test_loss_by_hand():
     assert regression_loss(net, four, 0 * four, located).item() == pytest.approx((0.25 + 1) / 2)
     net.config = replace(THIN, loss="l1")
     assert regression_loss(net, psi, target, located).item() == pytest.approx((0.7 + 1) / 2)
+
+
+def test_places_by_hand():
+    """Sure of the right cell costs next to nothing; no idea costs ln 20; outside the view nothing."""
+    net = new(replace(THIN, auxiliary=0.5))
+    cells = torch.zeros(2, 3, 4, 5)
+    xy_norm = torch.zeros(2, 3, 2)
+    xy_norm[:, 0] = geometry.px_to_norm(torch.tensor([3.0, 1.0]), torch.tensor([5, 4]))
+    xy_norm[:, 1] = 0.51
+    located = torch.tensor([[True, True, False], [False, True, False]])
+    one = places_loss(net, cells, xy_norm, located).item()
+    assert one == pytest.approx(0.5 * np.log(20) / 2)
+    cells[0, 0, 1, 3] = 2.0
+    assert places_loss(net, cells, xy_norm, located).item() < one
+    cells[:, 1:], cells[1, 0] = torch.randn(2, 2, 4, 5), 3.0
+    xy_norm[:, 2] = 0.1
+    again = places_loss(net, cells, xy_norm, located)
+    cells[:, 1:] = 0
+    torch.testing.assert_close(places_loss(net, cells, xy_norm, located), again)
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_a_window_finds_all_joints_in_it(stage):
+    """The cells asked for are those of the joints in the view of each window."""
+    net, one = new(replace(THIN, auxiliary=1.0, stages=2)), batch(3)
+    state = one.state.clone()
+    state[0, 4] = State.MISSING
+    step = first_step if stage == 1 else partial(later_step, 2)
+    losses = step(net, replace(one, state=state), generator(0))
+    assert set(losses) == {f"stage{stage}", f"places{stage}"}
+    losses[f"places{stage}"].backward()
+    places = net.nets[stage - 1].places
+    assert places.weight.grad.flatten(1).any(1).all()
+    assert net.nets[stage - 1].outputs.weight.grad is None
 
 
 # diameters
@@ -310,6 +345,33 @@ def test_training_on_predictions_looks_where_the_stage_before_points():
     torch.testing.assert_close(side[:, 0], 2 * diameter)
     error = ((one.joints - poses[0]) / (2 * diameter)).square().sum() / 3
     torch.testing.assert_close(loss, error)
+
+
+def test_mixed_windows_are_of_both_kinds():
+    net, one = new(replace(THIN, stages=2, displacements="mixed", draws=50)), batch(8)
+    net.shift_mean.fill_(0.5)
+    box = net.initial_box(one.image.float())
+    centre, side = windows(2, net, one, box, generator(6))
+    xy = net(one.image, 1)[0][0]
+    there = (centre - xy[:, None]).abs().amax(-1) < 1e-3
+    shifted = one.joints + 0.5 * net.diameter(one.joints, box)
+    assert there.float().mean().item() == pytest.approx(0.5, abs=0.03)
+    expected = torch.where(there[..., None], xy[:, None], shifted[:, None])
+    torch.testing.assert_close(centre, expected, atol=1e-3, rtol=0)
+    sides = [2 * net.diameter(pose, box)[:, None] for pose in (xy, one.joints)]
+    torch.testing.assert_close(side, torch.where(there[..., None], *sides))
+
+
+def test_stages_that_inherit_begin_as_the_one_before():
+    one = batch()
+    for inherit in (False, True):
+        net = new(replace(THIN, stages=3, inherit=inherit))
+        for stage in (2, 3):
+            with torch.no_grad():
+                measure(stage, net, [one], generator(0))
+        weights = [net.nets[s].hidden1.weight for s in range(3)]
+        assert weights[1].equal(weights[2]) == inherit
+        assert weights[0].shape != weights[1].shape
 
 
 # windows

@@ -113,9 +113,14 @@ def test_models_beside_files(models, files, truth, people):
     assert found.protocol.box == model.result.protocol.box  # what any row says stands above all
 
 
-def test_the_flip_test_stands_in_the_protocol(models, truth, people):
+def test_the_flip_test_stands_in_the_protocol(models, truth, people, tmp_path):
     """Also of a protocol that is published without it."""
     models(tiny=drawn.model_of(drawn.answering(people, people.joints)))
+    drawn.write_poses(tmp_path / "p.npz", people.joints)
+    beside = compare(
+        request(tmp_path / "p.npz", "tiny", truth=truth, protocol="lspet-pck-pc", flip=True)
+    )
+    assert [entry.result.protocol.flip_test for entry in beside.entries] == [None, True]
     for protocol in (PROTOCOL, "lspet-pck-pc", None):
         found = compare(request("tiny", truth=truth, protocol=protocol, flip=True))
         assert found.protocol.flip_test is True

@@ -62,12 +62,10 @@ def test_predictions_of_the_other_convention(people):
 
 
 def test_a_few_exchanged_persons_are_no_reason(people):
-    """4 % of the persons exchanged lose less than the 5 points that are asked for."""
+    """Most are right as they stand: no other reading of all of them scores more."""
     pred = people.joints.copy()
-    pred[:8] = pred[:8, people.skeleton.swap]
-    assert doubt(PC, people, pred) is None
     pred[:40] = people.joints[:40, people.skeleton.swap]
-    assert doubt(PC, people, pred) is None  # most are right as they stand
+    assert doubt(PC, people, pred) is None
 
 
 def test_joints_that_tell_no_sides():

@@ -8,18 +8,24 @@ import numpy as np
 import pytest
 
 from vitruvian import geometry
+from vitruvian.data.boxes import image_boxes
+from vitruvian.data.convention import in_convention
 from vitruvian.data.synthetic import figures
+from vitruvian.measure.protocol_table import PROTOCOLS
 from vitruvian.models import Predict
-from vitruvian.skeleton import LSP
+from vitruvian.skeleton import LSP, Skeleton
 from vitruvian.types import UserError
 from vitruvian.use.boxes import boxes_of_poses
 from vitruvian.use.evaluate import (
+    answered,
+    by_name,
     evaluate,
-    image_boxes,
+    find,
     predict_people,
     protocol_for,
     quick_score,
     spread,
+    turns,
 )
 
 CROP = (96, 64)
@@ -133,3 +139,103 @@ def test_boxes_of_poses_by_hand():
     box = boxes_of_poses(xy, score, old, threshold=0.3, margin=1.25)
     # extents 20 x 40, so a square of 50 about (20, 40); two sure joints are too few
     np.testing.assert_allclose(box, [[-5, 15, 50, 50], [1, 2, 3, 4]])
+
+
+# ---- other skeletons, sides and protocols ---------------------------------------------------------
+def test_poses_move_by_the_names_of_joints():
+    data = Skeleton("data", ("head", "left_tip", "right_tip"), (("left_tip", "right_tip"),))
+    model = Skeleton("model", ("tail", "right_tip", "head"))
+    xy = np.arange(12.0).reshape(2, 3, 2)
+    moved = by_name(xy, model, data)
+    np.testing.assert_array_equal(moved[:, 0], xy[:, 2])
+    np.testing.assert_array_equal(moved[:, 2], xy[:, 1])
+    assert np.isnan(moved[:, 1]).all()
+    assert by_name(xy, data, data) is xy
+
+
+def test_a_protocol_keeps_what_a_model_answers():
+    model = Skeleton("few", ("neck", "left_knee", "nose"))
+    kept = answered(PROTOCOLS["lsp-pck-pc"], model)
+    assert kept.name == "lsp-pck-pc-shared"
+    assert kept.joints == ("left_knee", "neck")
+    assert kept.groups == (("head", ("neck",)), ("knee", ("left_knee",)))
+    assert answered(PROTOCOLS["lsp-pck-pc"], LSP) is PROTOCOLS["lsp-pck-pc"]
+    for protocol, skeleton in (("lsp-pcp-strict", model), ("lsp-pck-pc", Skeleton("x", ("tail",)))):
+        with pytest.raises(UserError, match=r"needs '.*', which the model's skeleton"):
+            answered(PROTOCOLS[protocol], skeleton)
+
+
+def test_which_protocol_is_whose(people):
+    def name(data, convention="PC", **lengths):
+        lengths = {key: np.array([value]) for key, value in lengths.items()}
+        return protocol_for(replace(people, name=data, convention=convention, lengths=lengths)).name
+
+    assert name("lsp") == "lsp-pck-pc"
+    assert name("lsp", "OC") == "lsp-pck-oc"
+    assert name("flic", "OC") == "flic-pck-oc"
+    assert name("mpii", head_box=30.0) == "mpii-pckh"
+    assert name("mpii", head_box=np.nan) == "mpii-pck"  # no file gives head boxes
+    assert name("mine", "") == "mine-pck"
+    asked = protocol_for(people, "image", chosen=PROTOCOLS["lsp-pck-pc"], turned=True)
+    assert asked.name == "lsp-pck-pc-image"
+    assert asked.box == "whole image"
+    assert "torso rule" in asked.decoding
+    generic = protocol_for(replace(people, name="mine"))
+    assert dict(generic.groups)["wrist"] == ("right_wrist", "left_wrist")
+
+
+def test_a_net_does_not_run_for_nothing(people):
+    def never(image, flip):
+        pytest.fail("ran")
+
+    for protocol, words in (("mpii-pckh", "no length 'head_box'"), ("lsp-pck-oc", "truth is PC"),
+                            ("flic-pck-pc", "scores 'nose'"), ("coco-oks", "COCO results")):  # fmt: skip
+        with pytest.raises(UserError, match=words):
+            evaluate(never, people, CROP, protocol=PROTOCOLS[protocol])
+    with pytest.raises(UserError, match="what an observer sees"):
+        evaluate(never, people, CROP, convention="OC")
+
+
+def test_whom_nothing_can_be_found_of(people):
+    def never(image, flip):
+        pytest.fail("ran")
+
+    def no_photo(row, factor):
+        raise UserError("it is not there: copy it again")
+
+    nobody = people.rows(np.arange(0))
+    with pytest.raises(UserError, match="nobody is in this subset"):
+        find(never, nobody, CROP)
+    with pytest.raises(UserError, match="holds crops, not whole photographs"):
+        find(never, replace(people, whole=False), CROP, look="image")
+    absent = replace(people, photo=no_photo)
+    with pytest.raises(UserError, match="not one photograph could be read: 30 photographs"):
+        find(truth_runner(people, people.box), absent, CROP)
+
+
+def test_person_centric_answers_are_turned_for_observer_centric_labels(people):
+    observed = in_convention(people, "OC")
+    assert len(observed) == len(people)
+    found = find(truth_runner(people, people.box), observed, CROP, convention="PC")
+    np.testing.assert_allclose(found.xy, observed.joints, atol=1e-3)
+    plain = find(truth_runner(people, people.box), observed, CROP)
+    np.testing.assert_allclose(plain.xy, people.joints, atol=1e-3)
+    assert np.abs(people.joints - observed.joints).max() > 5
+    assert turns("PC", observed)
+    assert not turns("PC", people)
+    assert not turns("", observed)
+    assert not turns("OC", replace(people, convention=""))
+
+
+def test_the_mean_pose_is_measured_where_it_is_told(people):
+    """On persons whose joints lie elsewhere in their boxes it says something else."""
+    other = replace(people, joints=people.joints + 20)
+    own, foreign = (
+        evaluate(truth_runner(people, people.box), people, CROP, trained_on=source)
+        for source in (people, other)
+    )
+    assert own.baselines["mean_pose"].total.value > foreign.baselines["mean_pose"].total.value
+    assert own.baselines["image_centre"].total == foreign.baselines["image_centre"].total
+    none = people.rows(np.arange(0))
+    same = evaluate(truth_runner(people, people.box), people, CROP, trained_on=none)
+    assert same.baselines["mean_pose"].total == own.baselines["mean_pose"].total

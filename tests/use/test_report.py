@@ -323,5 +323,6 @@ def test_markdown_goes_where_it_is_asked_for(people, truth, tmp_path):
 def test_what_cannot_be_written_is_an_error(people, truth, tmp_path):
     drawn.write_poses(tmp_path / "p.npz", people.joints)
     (tmp_path / "page").write_text("")
-    with pytest.raises(UserError, match="page"):
-        report(tmp_path, tmp_path / "p.npz", truth=truth)
+    for markdown in (None, tmp_path / "x.md"):
+        with pytest.raises(UserError, match="page cannot be made"):
+            report(tmp_path, tmp_path / "p.npz", truth=truth, markdown=markdown)

@@ -11,6 +11,7 @@ import pytest
 
 import drawn
 from vitruvian.measure.protocol_table import PROTOCOLS
+from vitruvian.measure.protocols import NOT_STATED
 from vitruvian.models import Predict
 from vitruvian.skeleton import LSP, MPII, Skeleton
 from vitruvian.types import UserError
@@ -70,6 +71,15 @@ def test_what_is_written_can_be_read(score, people):
     assert values["warnings"] == []
     assert values["also"] == []
     assert {"data", "subset", "provenance", "predictions", "cuts"} <= set(values)
+
+
+def test_how_a_file_was_made_is_not_claimed(score, people):
+    """The protocol of LSPET's figures names a box and no flip test; a file does not."""
+    said = PROTOCOLS["lspet-pck-pc"]
+    protocol = score(people.joints, "lspet-pck-pc").results[0].protocol
+    assert (said.box, said.flip_test) == ("labelled joints x1.25, square", False)
+    assert (protocol.box, protocol.flip_test, protocol.decoding) == (NOT_STATED, None, NOT_STATED)
+    assert protocol.name == said.name
 
 
 def test_further_results_follow_the_first(score, people):

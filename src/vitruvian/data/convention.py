@@ -38,7 +38,7 @@ def in_convention(people: People, convention: str) -> People:
     if convention != "OC":
         raise UserError(
             f"data set {people.name!r} is observer-centric and does not tell who faces away: "
-            "give its person-centric file, or use --convention OC"
+            "give its person-centric file, or choose OC: --convention OC, a protocol of OC labels"
         )
     skeleton = people.skeleton
     located = people.state >= State.OCCLUDED

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from vitruvian.measure.metrics import Comparator, Rule
@@ -28,12 +29,10 @@ _WORDS = {
     "object_scale": "the square root of the object's area",
 }
 _FREE = ("name", "source")  # may differ between figures that are compared
-_UNKNOWN = {  # of others' predictions, and before anything is scored
-    "box": NOT_STATED,
-    "flip_test": None,
-    "decoding": NOT_STATED,
-    "data": NOT_STATED,
-}
+MADE: Mapping[str, Any] = MappingProxyType(  # how answers were made: unknown of others' predictions
+    {"box": NOT_STATED, "flip_test": None, "decoding": NOT_STATED}
+)
+_UNKNOWN = {**MADE, "data": NOT_STATED}  # and before anything is scored
 
 
 @dataclass(frozen=True)

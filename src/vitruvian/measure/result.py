@@ -124,7 +124,7 @@ def result_from_dict(values: Mapping[str, Any]) -> Result:
             int(values["left_out"]),
             **figures,
             cuts={kind: _estimates(parts) for kind, parts in values.get("cuts", {}).items()},
-            failed=tuple(str(name) for name in values.get("failed", ())),
+            failed=_names(values.get("failed", ())),
             baselines={
                 name: Result(
                     protocol, int(values["n"]), int(values["left_out"]), **_figures_from(other)
@@ -136,6 +136,11 @@ def result_from_dict(values: Mapping[str, Any]) -> Result:
         raise UserError(
             f"these are not the figures of a result ({error}); evaluate again"
         ) from None
+
+
+def _names(values: Any) -> tuple[str, ...]:
+    """Names of photographs; a number of them alone says no name."""
+    return tuple(str(name) for name in values) if isinstance(values, list | tuple) else ()
 
 
 def _figures_from(values: Mapping[str, Any]) -> dict[str, Any]:

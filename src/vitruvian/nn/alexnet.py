@@ -12,6 +12,7 @@ work at once, as groups of the same convolutions. Input (N, copies 3, side, side
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -64,8 +65,8 @@ class ResponseNorm(nn.Module):
 class Regressor(nn.Module):
     """Maps, then two hidden layers with dropout and linear outputs.
 
-    `places`, where there is one, scores the cells of the last map for things to be found; it helps maps
-    to learn and takes no part in the outputs.
+    `norm` normalises the hidden layers. `places`, where there is one, scores the cells of the last map for
+    things to be found; it helps maps to learn and takes no part in the outputs.
     """
 
     def __init__(
@@ -152,14 +153,15 @@ def alexnet(
         raise UserError(f"alexnet: an input of {side} px is too small, the least is 60")
     net = Regressor(maps, c5 * left**2, hidden, outputs, dropout, copies)
     convs = [module for module in maps if isinstance(module, nn.Conv2d)]
-    for layer in (*convs, net.hidden1, net.hidden2):
+    layers: list[nn.Conv2d | Dense] = [*convs, net.hidden1, net.hidden2]
+    for layer in layers:
         if weights == "gaussian":
             nn.init.normal_(layer.weight, std=0.01)
         else:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         assert layer.bias is not None
         nn.init.zeros_(layer.bias)
-    for layer in (convs[1], convs[3], convs[4], net.hidden1, net.hidden2):
+    for layer in (layers[1], *layers[3:]):
         assert layer.bias is not None
         nn.init.constant_(layer.bias, bias)
     return net
@@ -189,12 +191,15 @@ def compact(
 ) -> Regressor:
     """The same structure for a CPU: every width halves the map; BatchNorm instead of LRN.
 
+    The hidden layers are normalised for each sample before they are rectified: without it they settle on
+    the mean answer at rates that the maps need.
+
     The first convolution is 5x5; each further width is a 3x3 convolution of stride 2 and a residual pair.
     `places` things are found in the last map, see `Regressor`.
     """
     layers = [_conv_norm(3, channels[0], 5, 2, copies), nn.ReLU()]
     left = (side + 1) // 2
-    for inputs, width in zip(channels, channels[1:], strict=False):
+    for inputs, width in pairwise(channels):
         layers += [_conv_norm(inputs, width, 3, 2, copies), nn.ReLU(), Residual(width, copies)]
         left = (left + 1) // 2
     maps = nn.Sequential(*layers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from vitruvian.data.people import People
 from vitruvian.measure.intervals import Difference, differences
 from vitruvian.measure.protocol_table import PROTOCOLS
-from vitruvian.measure.protocols import Protocol, check_comparable, find_protocol
+from vitruvian.measure.protocols import MADE, Protocol, check_comparable, find_protocol
 from vitruvian.measure.published import Row as PublishedRow
 from vitruvian.measure.published import Table as PublishedTable
 from vitruvian.measure.published import rows_for
@@ -24,13 +24,14 @@ from vitruvian.types import UserError
 from vitruvian.use.evaluate import SEED, check_fits, find, protocol_of_model, truth_of
 from vitruvian.use.predict import Model, load
 from vitruvian.use.predictions import read_predictions
-from vitruvian.use.scores import open_truth, score_predictions, score_results, subset_name
+from vitruvian.use.scores import (
+    open_truth,
+    score_predictions,
+    score_results,
+    subset_name,
+)
 
 FILES = (".json", ".npz", ".mat", ".h5", ".hdf5")
-# fields that say how answers were made, and what they hold where nobody says it
-MADE: dict[str, Any] = {
-    f.name: f.default for f in fields(Protocol) if f.name in ("box", "flip_test", "decoding")
-}
 
 
 @dataclass(frozen=True)

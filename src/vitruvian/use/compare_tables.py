@@ -12,10 +12,11 @@ from rich.table import Table
 
 from vitruvian.measure.intervals import Difference, Estimate
 from vitruvian.measure.protocol_table import PROTOCOLS
+from vitruvian.measure.protocols import MADE
 from vitruvian.measure.published import Row as PublishedRow
 from vitruvian.measure.published import Table as PublishedTable
 from vitruvian.measure.result import Result, interval, percent
-from vitruvian.use.compare import MADE, Comparison, Entry
+from vitruvian.use.compare import Comparison, Entry
 
 _INSIDE = "="  # a published total that lies inside the first row's interval
 _LIMBS = "arms and legs"  # the group of PCP that papers print as their average

@@ -24,6 +24,7 @@ FLIC_11 = Skeleton(
     ),
 )  # fmt: skip
 FORMS = {len(form): form for form in (LSP, MPII, COCO, FLIC, FLIC_11)}  # joints -> known order
+_EXCHANGED = 0.1  # of the joints, from which on the labels' sides seem to be others
 _SCALES = (2 / 3, 3 / 2)  # predicted over labelled size of a person, beyond which it is said
 
 
@@ -181,12 +182,13 @@ def _zero_based(
 ) -> tuple[np.ndarray, str]:
     """Predictions with their base subtracted, and where it is from."""
     base = stated if asked is None else asked
-    xy = np.where(np.isnan(xy).any(-1, keepdims=True), np.nan, xy - (base or 0))
+    xy = np.where(np.isnan(xy).any(-1, keepdims=True), np.nan, xy - (base or 0))  # xy_image
     located = people.state >= State.OCCLUDED
     truth = np.where(located[..., None], people.joints.astype(np.float64), np.nan)
     offset = offset_evidence(xy, truth, _extent(truth))
     if base is None:
-        if one_pixel(offset):
+        # where sides differ, a shift that is seen may be theirs; `doubts` warns of it
+        if one_pixel(offset) and _exchanged(xy, truth, people.skeleton) < _EXCHANGED:
             raise UserError(
                 f"{path} looks 1-based: its poses lie {offset} right of and below the labels. Say "
                 "--base 1 to subtract a pixel, or --base 0 to take them as they stand"
@@ -201,6 +203,16 @@ def _zero_based(
     if one_pixel(offset) or one_pixel(back):
         note += f"; yet the poses lie {offset} right of and below the labels"
     return xy, note
+
+
+def _exchanged(xy: np.ndarray, truth: np.ndarray, skeleton: Skeleton) -> float:
+    """The share of joints with a side whose prediction is much nearer to the mirrored label."""
+    own, other = (
+        np.linalg.norm(xy - labels, axis=-1) for labels in (truth, truth[:, skeleton.swap])
+    )
+    asked = np.isfinite(own) & np.isfinite(other)
+    asked &= np.array(skeleton.swap) != np.arange(len(skeleton))
+    return float((other < own / 2)[asked].mean()) if asked.any() else 0.0
 
 
 def _extent(xy: np.ndarray) -> np.ndarray:

@@ -76,7 +76,12 @@ def make_report(request: Request, command: str, files: Files) -> Report:
     write_text(
         files.markdown.with_suffix(".json"), json.dumps(values, indent=1, allow_nan=False) + "\n"
     )
-    files.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        files.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{files.folder} cannot be made ({error.strerror}): give another --out"
+        ) from None
     sections = [
         *_table_sections(report),
         *_plot_sections(report, files.folder),

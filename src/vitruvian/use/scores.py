@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from vitruvian.data.synthetic import figures
 from vitruvian.data.union import union
 from vitruvian.measure import baselines
 from vitruvian.measure.protocol_table import PROTOCOLS
-from vitruvian.measure.protocols import Protocol, find_protocol
+from vitruvian.measure.protocols import MADE, Protocol, find_protocol
 from vitruvian.measure.result import Result
 from vitruvian.measure.scoring import score
 from vitruvian.skeleton import Skeleton
@@ -193,6 +193,7 @@ def score_predictions(
         mean = baselines.mean_pose(train.joints, train.state)
         others["mean_pose"] = np.broadcast_to(mean, truth.xy.shape)
     rng = np.random.default_rng(SEED)
+    protocol = replace(protocol, **MADE)  # a file says nothing of how it was made
     result = score(protocol, truth, predictions.xy, rng, baselines=others)
     doubts = (swapped_sides(protocol, truth, predictions.xy, result), other_persons(result))
     return result, tuple(filter(None, doubts))

@@ -23,6 +23,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "part_heatmaps/compact_detection": part_heatmaps.compact_detection,
     "part_heatmaps/compact_regression": part_heatmaps.compact_regression,
     "part_heatmaps/compact_regression2": part_heatmaps.compact_regression2,
+    "part_heatmaps/compact_vgg": part_heatmaps.compact_vgg,
 }
 
 

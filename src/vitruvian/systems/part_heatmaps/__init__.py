@@ -115,6 +115,11 @@ class PartHeatmapsConfig:
                 f"part_heatmaps: output_stride {self.output_stride} gives maps of"
                 f" {self.output_stride // 4} px a cell, which is finer than stride {self.stride}"
             )
+        if self.detects and self.radius < 0.71 * self.stride:
+            raise UserError(
+                f"part_heatmaps: discs of radius {self.radius:g} px may have no cell of {self.stride} px;"
+                " set config.radius or config.stride"
+            )
         if len(self.widths) < len(self.kernels) or any(k % 2 == 0 for k in self.kernels):
             raise UserError("part_heatmaps: kernels must be odd, and no more than widths")
 

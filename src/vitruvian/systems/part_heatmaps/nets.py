@@ -41,7 +41,7 @@ class FCNDetector(nn.Module):
         finer = (4,) if features else ()
         self.fcn = FCN(backbone, outputs, channels, hidden, kernel, dropout, finer)  # A1 to A8
         for score in self.fcn.scores:
-            constant(score, 0.0)
+            constant(score)
         constant(self.fcn.scores[0], bias)
         self.stride = stride
         self.features = self.fcn.backbone.channels[0] if features else 0
@@ -63,8 +63,8 @@ class ResidualDetector(nn.Module):
 
     Args:
         output_stride: of the backbone; 16 in the paper.
-        bias: of the maps, before training.
         dilation: 1, as the paper states, or 2: the convolutions of blocks that keep the stride are dilated.
+        bias: of the maps, before training.
     """
 
     def __init__(

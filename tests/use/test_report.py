@@ -15,13 +15,17 @@ import pytest
 import drawn
 from vitruvian import geometry
 from vitruvian.data.coco_files import write_coco
+from vitruvian.data.photos import read_photo
 from vitruvian.data.synthetic import figures
+from vitruvian.measure.scoring import score
 from vitruvian.skeleton import LSP
 from vitruvian.types import State, UserError
 from vitruvian.use import compare as compare_module
-from vitruvian.use.compare import Request
+from vitruvian.use.compare import Comparison, Entry, Request
+from vitruvian.use.evaluate import protocol_for, truth_of
 from vitruvian.use.report import Files, make_report, own_command
 from vitruvian.use.report_page import Section, page
+from vitruvian.use.report_pictures import picture_sections
 from vitruvian.use.scores import score_file, write_json
 from vitruvian.use.worst import ANSWER, TRUTH
 
@@ -326,3 +330,23 @@ def test_what_cannot_be_written_is_an_error(people, truth, tmp_path):
     for markdown in (None, tmp_path / "x.md"):
         with pytest.raises(UserError, match="page cannot be made"):
             report(tmp_path, tmp_path / "p.npz", truth=truth, markdown=markdown)
+
+
+def test_the_same_persons_are_drawn_side_by_side(tmp_path: Path) -> None:
+    persons = figures(9, seed=3, side=64)
+    labels = truth_of(persons)
+    result = score(protocol_for(persons), labels, labels.xy, np.random.default_rng(0))
+    entries = tuple(
+        Entry(name, result, xy=labels.xy + shift) for name, shift in (("a", 0), ("b", 5))
+    )
+    comparison = Comparison(result.protocol, {}, entries)
+    same, *worst = picture_sections(comparison, persons, labels, tmp_path, 4)
+    assert same.title == "The same persons, left to right: a, b"
+    assert [section.title for section in worst] == [f"Where {name} errs most" for name in "ab"]
+    assert len(same.pictures) == 4
+    strip = read_photo(tmp_path / next(iter(same.pictures.values())))[0]
+    assert strip.shape == (256, 512, 3)
+    assert (strip[:, :256] != strip[:, 256:]).any()  # the answers differ
+    alone = picture_sections(replace(comparison, entries=entries[:1]), persons, labels, tmp_path, 4)
+    assert [section.title for section in alone] == ["Where a errs most"]
+    assert picture_sections(comparison, persons, labels, tmp_path, 0) == []

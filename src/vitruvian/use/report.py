@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 
 from vitruvian import plots
-from vitruvian.data.people import People
-from vitruvian.draw import write_image
 from vitruvian.measure import metrics
 from vitruvian.measure.intervals import Estimate
 from vitruvian.measure.protocols import Protocol
@@ -27,7 +25,7 @@ from vitruvian.use.compare import Comparison, Entry, Request, compare_on, named,
 from vitruvian.use.evaluate import truth_of
 from vitruvian.use.files import write_text
 from vitruvian.use.report_page import Section, page
-from vitruvian.use.worst import picture, worst_rows
+from vitruvian.use.report_pictures import picture_sections
 
 Curve = tuple[np.ndarray, np.ndarray]
 MARKDOWN = "report.md"  # in the page's folder, where it is not asked for elsewhere
@@ -85,7 +83,7 @@ def make_report(request: Request, command: str, files: Files) -> Report:
     sections = [
         *_table_sections(report),
         *_plot_sections(report, files.folder),
-        *_worst_sections(comparison, on.people, truth, files),
+        *picture_sections(comparison, on.people, truth, files.folder, files.worst),
     ]
     write_text(files.folder / "index.html", page(_title(comparison), command, sections))
     return report
@@ -274,31 +272,6 @@ def _cut_plots(comparison: Comparison) -> dict[str, Any]:
         words = plots.Words(kind, "", y)
         made[kind] = plots.bars(names, series, words, intervals=ends, y_range=(0, None))
     return made
-
-
-def _worst_sections(
-    comparison: Comparison, people: People, truth: Truth, files: Files
-) -> list[Section]:
-    protocol = comparison.entries[0].result.protocol
-    sections = []
-    for number, entry in enumerate(comparison.entries):
-        if entry.xy is None or protocol.metric != "pck" or not files.worst:
-            continue
-        pictures, unread = {}, []
-        for row in worst_rows(protocol, truth, entry.xy, files.worst).tolist():
-            try:
-                tile = picture(people, row, entry.xy[row])
-            except UserError:  # whose words name folders of this machine
-                unread.append(people.label(row))
-                continue
-            file = f"worst-{number}-{row}.jpg"
-            write_image(files.folder / file, tile)
-            pictures[f"{people.label(row)} (row {row})"] = file
-        lines = ["truth green, prediction red"] if pictures else []
-        if unread:
-            lines.append(f"photographs that cannot be read: {', '.join(unread)}")
-        sections.append(Section(f"Where {entry.label} errs most", pictures=pictures, lines=lines))
-    return sections
 
 
 def own_command(request: Request, files: Files) -> str:

@@ -157,7 +157,7 @@ def measure(stage: int, net: DeepPose, batches: Iterable[Batch], rng: Generator)
         true = torch.where(ends, true, torch.nan)
         short = box[1].amin(-1)[:, 0]
         columns.append((xy - batch.joints, located, true, net.diameter(xy, box)[:, 0, 0], short))
-    error, known, true, predicted, short = (torch.cat(c) for c in zip(*columns, strict=True))
+    error, known, true, predicted, short = (torch.cat(c).cpu() for c in zip(*columns, strict=True))
     measured = true.isfinite()
     if measured.any():
         net.share.copy_((true / short)[measured].median())
@@ -165,7 +165,7 @@ def measure(stage: int, net: DeepPose, batches: Iterable[Batch], rng: Generator)
         net.size_mean[stage - 2] = ratio.mean()
         net.size_std[stage - 2] = ratio.std(correction=0)
     least = net.config.smallest * short
-    diameter = torch.where(measured, true, torch.maximum(net.share * short, least))
+    diameter = torch.where(measured, true, torch.maximum(net.share.cpu() * short, least))
     mean, factor = shift_statistics(error / diameter[:, None, None], known, net.config.cov)
     net.shift_mean[stage - 2] = mean
     net.shift_factor[stage - 2] = factor

@@ -19,7 +19,7 @@ _ADAGRAD = Optim(name="adagrad", lr=5e-4, options={"eps": 1e-10, "initial_accumu
 def lsp() -> Recipe:
     """Three seven-layer nets, Adagrad 5e-4, batch 128, dropout 0.6, flips, shifts of 10 % (section 3.1).
 
-    Train it on whole photographs as boxes. Not stated there and chosen here: 200 epochs for stage 1, and
+    The box is the whole photograph. Not stated there and chosen here: 200 epochs for stage 1, and
     Adagrad's start, on which results depend (PyTorch's: nothing accumulated, eps 1e-10).
     """
     config = DeepPoseConfig(translation=0.1)
@@ -28,6 +28,7 @@ def lsp() -> Recipe:
         system="deeppose",
         config=asdict(config),
         augment=Augment(flip=0.5),
+        box="image",
         fits=(
             Fit(stage="stage1", epochs=200, batch=128, optim=_ADAGRAD),
             Fit(stage="stage2", epochs=40, batch=9, optim=_ADAGRAD),
@@ -48,6 +49,7 @@ def flic() -> Recipe:
         config=asdict(config),
         skeleton="flic",
         augment=Augment(flip=0.5, translation=0.1),
+        box="face",
         fits=(
             Fit(stage="stage1", epochs=200, batch=128, optim=_ADAGRAD),
             Fit(stage="stage2", epochs=40, batch=13, optim=_ADAGRAD),

@@ -336,7 +336,10 @@ def test_draws_have_the_measured_statistics_and_belong_to_samples():
 def test_training_on_predictions_looks_where_the_stage_before_points():
     net = new(replace(THIN, stages=2, displacements="predicted"))
     one, seen = batch(3), []
-    net.later = lambda stage, image, centre, side: (seen.append((centre, side)) or 0 * centre, None)
+    net.later = lambda stage, image, centre, side, cells: (
+        seen.append((centre, side)) or 0 * centre,
+        None,
+    )
     loss = later_step(2, net, one, generator(0))["stage2"]
     poses, _ = net(one.image, 1)
     ((centre, side),) = seen
@@ -387,7 +390,7 @@ def test_each_window_shows_its_own_joint(head):
         image[1, :, y, x] = 100 + j
     centre = xy.expand(2, 3, 14, 2) + torch.tensor([0.0, 1, 0])[None, :, None, None]
     views, look = [], net._look
-    net._look = lambda stage, view: views.append(view) or look(stage, view)
+    net._look = lambda stage, view, cells: views.append(view) or look(stage, view, cells)
     psi, _ = net.later(2, image, centre, torch.tensor(9.0).expand(2, 1, 1, 1))
     assert psi.shape == (2, 3, 14, 2)
     views = views[0].view(2, 3, 14, 3, 9, 9)
@@ -430,7 +433,7 @@ def test_shifts_of_the_first_box():
     """Uniform within the limit per axis; the target moves with the box and the view with both."""
     net = new(replace(THIN, translation=0.1, stages=1))
     one, boxes = batch(400), []
-    net.first = lambda image, box: (boxes.append(box) or torch.zeros(400, 14, 2), None)
+    net.first = lambda image, box, cells: (boxes.append(box) or torch.zeros(400, 14, 2), None)
     first_step(net, one, generator(3))
     ((centre, size),) = boxes
     shift = ((centre - torch.tensor([47.5, 31.5])) / size)[:, 0]
@@ -510,3 +513,18 @@ def test_scores_say_how_little_the_last_stage_moved():
 
 def test_a_skeleton_needs_a_torso():
     assert DEEPPOSE.needs == ("torso",)
+
+
+@pytest.mark.parametrize("head", ["gather", "per_joint_net"])
+def test_the_networks_alone_see_what_the_cascade_shows_them(head):
+    config = replace(THIN, head=head)
+    net = DeepPose(config, LSP).eval()
+    seen = []
+    for stage, module in enumerate(net.nets, 1):
+        module.register_forward_hook(lambda m, args, out, s=stage: seen.append((s, args[0].shape)))
+    with torch.no_grad():
+        for run in DEEPPOSE.passes(net, 2):
+            run()
+        alone, seen = seen[:], seen.clear() or seen
+        net(torch.zeros(2, 3, *config.crop, dtype=torch.uint8), config.stages)
+    assert alone == seen

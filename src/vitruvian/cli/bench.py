@@ -33,11 +33,14 @@ def train(
     ] = None,
     steps: Annotated[int, typer.Option(min=4)] = 12,
     device: Annotated[str, typer.Option()] = "auto",
+    stage: Annotated[
+        str | None, typer.Option(help="Of a staged recipe; without: the first.")
+    ] = None,
 ) -> None:
     """Steps fed by the loader against the same steps on one batch in memory."""
     from vitruvian.learn.bench import bench_train
 
-    typer.echo(bench_train(recipe, data, steps, device))
+    typer.echo(bench_train(recipe, data, steps, device, stage))
 
 
 @app.command("predict")
@@ -46,10 +49,17 @@ def predict(
     photos: Annotated[Path, typer.Argument(help="A folder of photographs.")],
     count: Annotated[int, typer.Option(min=8, help="Photographs.")] = 200,
 ) -> None:
-    """Files to poses against the bare graph on batches in memory."""
+    """Files to poses against the bare graph; a cascade against its networks alone."""
+    import importlib.util
+
     from vitruvian.use.bench import bench_predict
 
     typer.echo(bench_predict(model, photos, count))
+    if importlib.util.find_spec("torch") is not None:
+        from vitruvian.learn.bench import bench_cascade
+
+        if (cascade := bench_cascade(model)) is not None:
+            typer.echo(cascade)
 
 
 @app.command("score")

@@ -19,9 +19,11 @@ from vitruvian.data.synthetic import figures
 from vitruvian.learn.devices import bf16_pays, choose_device
 from vitruvian.learn.optim import average, float_state, optimiser
 from vitruvian.learn.recipes import find_recipe
-from vitruvian.learn.runner import new_net, system_and_config
+from vitruvian.learn.runner import load_net, new_net, system_and_config
 from vitruvian.learn.train import Step, set_trained
-from vitruvian.systems.contract import Batch, generator
+from vitruvian.models import find_model, read_model
+from vitruvian.recipe import Fit, Recipe
+from vitruvian.systems.contract import Batch, generator, predict
 from vitruvian.types import Crops, UserError
 
 BATCH, ROUNDS = 32, 5
@@ -112,8 +114,17 @@ def bench_data(people: People, size: int, count: int) -> str:
     )
 
 
-def bench_train(recipe_name: str, data: str | None, steps: int, device: str) -> str:
-    """A training step with the loader, against the same step on one batch in memory."""
+def bench_train(
+    recipe_name: str, data: str | None, steps: int, device: str, stage_name: str | None = None
+) -> str:
+    """A training step with the loader, against the same step on one batch in memory.
+
+    Args:
+        stage_name: None is the first fit's.
+
+    Raises:
+        UserError: no fit of the recipe trains that stage.
+    """
     recipe = find_recipe(recipe_name)
     people = open_data(data) if data else figures(600)
     people = people.rows(np.flatnonzero(np.isfinite(people.box).all(1)))
@@ -121,7 +132,7 @@ def bench_train(recipe_name: str, data: str | None, steps: int, device: str) -> 
     bf16 = recipe.precision == "bf16" and bf16_pays(where)
     system, config = system_and_config(recipe.system, recipe.config, recipe.name)
     net = new_net(system, config, people.skeleton, 0).to(where)
-    fit = recipe.fits[0]
+    fit = _fit(recipe, stage_name)
     stage = next(s for s in system.stages(config) if s.name == fit.stage)
     set_trained(net, stage.trains)
     optim = optimiser(fit.optim, net)
@@ -160,9 +171,49 @@ def bench_train(recipe_name: str, data: str | None, steps: int, device: str) -> 
     bare_s, whole_s = medians(3, bare, whole)
     images = steps * fit.batch
     return (
-        f"{recipe.name}, batch {fit.batch}, {where}, {torch.get_num_threads()} threads, "
+        f"{recipe.name} {fit.stage}, batch {fit.batch}, {where}, {torch.get_num_threads()} threads, "
         f"{'bf16' if bf16 else 'fp32'}, median of 3 rounds of {steps} steps\n"
         f"  bare forward, backward, step  {images / bare_s:8.1f} images/s\n"
         f"  with the loader               {images / whole_s:8.1f} images/s, "
         f"{100 * bare_s / whole_s:.0f} % of the bare speed"
+    )
+
+
+def _fit(recipe: Recipe, stage: str | None) -> Fit:
+    found = [fit for fit in recipe.fits if stage in (None, fit.stage)]
+    if not found:
+        names = ", ".join(fit.stage for fit in recipe.fits)
+        raise UserError(f"recipe {recipe.name!r} has no stage {stage!r}, only {names}")
+    return found[0]
+
+
+def bench_cascade(name: str) -> str | None:
+    """All of a cascade's `predict` against its networks alone; None: the system has one pass.
+
+    An image costs one pass of the first network and, in each later stage, one a joint.
+    """
+    folder = find_model(name)
+    system, net = load_net(folder, read_model(folder))
+    if system.passes is None:
+        return None
+    H, W = read_model(folder).crop
+    crops = torch.randint(0, 256, (BATCH, 3, H, W), dtype=torch.uint8)
+    crops = crops.contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        alone = system.passes(net, BATCH)
+
+        def networks() -> None:
+            for run in alone:
+                run()
+
+        def whole() -> None:
+            predict(system, net, crops)
+
+        alone_s, whole_s = medians(ROUNDS, networks, whole)
+    return (
+        f"cascade of {len(alone)} networks in torch, batch {BATCH}, "
+        f"{torch.get_num_threads()} threads, median of {ROUNDS} rounds\n"
+        f"  the networks alone             {BATCH / alone_s:8.1f} images/s\n"
+        f"  windows and all                {BATCH / whole_s:8.1f} images/s, "
+        f"{100 * alone_s / whole_s:.0f} % of that"
     )

@@ -74,7 +74,13 @@ class Stage:
     name: str
     step: Callable[[Any, Batch, Generator], dict[str, Tensor]]  # named losses, each divided by B
     trains: tuple[str, ...]  # paths of modules, "" is the whole net
-    before: Callable[[Any, Iterable[Batch], Generator], None] | None = None  # once; writes buffers
+    before: Callable[[Any, Iterable[Batch], Generator], None] | None = (
+        None  # once: buffers, first weights
+    )
+
+
+# The networks of a cascade alone, on inputs in memory: what the whole's speed is held against.
+Passes = tuple[Callable[[], Any], ...]
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,7 @@ class System:
     stages: Callable[[Any], tuple[Stage, ...]]
     predict: Callable[[Any, Tensor, Ask], Answer]
     needs: tuple[str, ...] = ()  # facts of the skeleton: "limbs" or names of reference lengths
+    passes: Callable[[Any, int], Passes] | None = None  # of a cascade, on inputs for so many crops
 
 
 def build(system: System, config: Any, skeleton: Skeleton) -> nn.Module:

@@ -39,13 +39,14 @@ Scores: a regressor has no confidence. What stands there is how little the last 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from vitruvian import geometry
-from vitruvian.systems.contract import Answer, Ask, Stage, System
+from vitruvian.systems.contract import Answer, Ask, Passes, Stage, System
 from vitruvian.systems.deeppose.net import DeepPose, DeepPoseConfig
 from vitruvian.systems.deeppose.steps import first_step, later_step, measure
 
@@ -76,9 +77,25 @@ def predict(net: DeepPose, image: Tensor, ask: Ask) -> Answer:
     return Answer(poses[-1], (1 - 2 * moved).clamp(0, 1), maps)
 
 
+def passes(net: DeepPose, B: int) -> Passes:
+    """Stage 1's network on B crops, each later one on all their windows."""
+
+    def one(stage: int) -> Callable[[], Tensor]:
+        config, J = net.config, len(net.skeleton)
+        count, side = (B, config.input) if stage == 1 else (B * J, config.window)
+        copies = J if stage > 1 and config.head == "per_joint_net" else 1
+        views = torch.rand(count // copies, 3 * copies, side, side)
+        views = views.to(net.share.device).contiguous(memory_format=torch.channels_last)
+        return partial(net.nets[stage - 1], views)
+
+    return tuple(one(stage) for stage in range(1, net.config.stages + 1))
+
+
 def _mirror(xy_crop: Tensor, width: int) -> Tensor:
     x, y = xy_crop.unbind(-1)
     return torch.stack([geometry.flip_x(x, width), y], -1)
 
 
-DEEPPOSE = System("deeppose", DeepPoseConfig, DeepPose, stages, predict, needs=("torso",))
+DEEPPOSE = System(
+    "deeppose", DeepPoseConfig, DeepPose, stages, predict, needs=("torso",), passes=passes
+)

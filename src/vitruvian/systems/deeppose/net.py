@@ -147,13 +147,14 @@ class DeepPose(nn.Module):
                 diameter = torch.where(both[:, None, None], length, diameter)
         return torch.maximum(diameter, self.config.smallest * side)
 
-    def first(self, image: Tensor, box: Box) -> tuple[Tensor, Tensor | None]:
-        """psi of stage 1, (B, J, 2) sizes of the box; with `auxiliary`, cells (B, J, h, w)."""
-        outputs, cells = self._look(1, cut_windows(image, *box, self.config.input)[:, 0])
-        return outputs.unflatten(-1, (-1, 2))[:, 0], cells
+    def first(self, image: Tensor, box: Box, cells: bool = False) -> tuple[Tensor, Tensor | None]:
+        """psi of stage 1, (B, J, 2) sizes of the box; if asked, of `auxiliary`, cells (B, J, h, w)."""
+        view = cut_windows(image, *box, self.config.input)[:, 0]
+        outputs, places = self._look(1, view, cells)
+        return outputs.unflatten(-1, (-1, 2))[:, 0], places
 
     def later(
-        self, stage: int, image: Tensor, centre: Tensor, side: Tensor
+        self, stage: int, image: Tensor, centre: Tensor, side: Tensor, cells: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """psi of a stage from 2 on, each joint's own.
 
@@ -163,25 +164,25 @@ class DeepPose(nn.Module):
             side: their sides, px, broadcast to (B, D, J, 1).
 
         Returns:
-            (B, D, J, 2) sides of the window; with `auxiliary`, cells (B D J, J, h, w) of all joints.
+            (B, D, J, 2) sides of the window; if asked, cells (B D J, J, h, w) of all joints.
         """
         D, J = centre.shape[1:3]
         size = side.expand(-1, D, J, 2).flatten(1, 2)
         windows = cut_windows(image, centre.flatten(1, 2), size, self.config.window)
         if self.config.head == "per_joint_net":
             views = windows.unflatten(1, (D, J)).flatten(0, 1).flatten(1, 2)  # (B D, J 3, h, w)
-            return self._look(stage, views)[0].unflatten(0, (-1, D)), None
-        outputs, cells = self._look(stage, windows.flatten(0, 1))
+            return self._look(stage, views, False)[0].unflatten(0, (-1, D)), None
+        outputs, places = self._look(stage, windows.flatten(0, 1), cells)
         psi = outputs.view(-1, J, J, 2)  # (B D, window of a joint, pair of outputs, 2)
         own = torch.arange(J, device=psi.device)
-        return psi[:, own, own].unflatten(0, (-1, D)), cells
+        return psi[:, own, own].unflatten(0, (-1, D)), places
 
-    def _look(self, stage: int, view: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _look(self, stage: int, view: Tensor, cells: bool) -> tuple[Tensor, Tensor | None]:
         """A stage's outputs (N, copies, outputs) for black-filled views (N, copies 3, h, w)."""
         copies = view.unflatten(1, (-1, 3))
         ready = self.normalise(copies).flatten(1, 2).contiguous(memory_format=torch.channels_last)
         net: Any = self.nets[stage - 1]
-        if not self.config.auxiliary:
+        if not cells:
             return net(ready).float(), None
         maps = net.maps(ready)
         return net.regress(maps).float(), net.places(maps).float()

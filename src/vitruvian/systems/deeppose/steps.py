@@ -35,7 +35,7 @@ def first_step(net: DeepPose, batch: Batch, rng: Generator) -> dict[str, Tensor]
         centre = centre + net.config.translation * uniform * size
     target = to_box(batch.joints, centre, size)
     located = batch.state >= State.OCCLUDED
-    psi, cells = net.first(image, (centre, size))
+    psi, cells = net.first(image, (centre, size), net.config.auxiliary > 0)
     found = {} if cells is None else {"places1": places_loss(net, cells, target, located)}
     return {"stage1": regression_loss(net, psi, target, located), **found}
 
@@ -47,7 +47,7 @@ def later_step(stage: int, net: DeepPose, batch: Batch, rng: Generator) -> dict[
     located = batch.state >= State.OCCLUDED
     centre, side = windows(stage, net, batch, box, rng)
     target = to_box(batch.joints[:, None], centre, side)
-    psi, cells = net.later(stage, image, centre, side)
+    psi, cells = net.later(stage, image, centre, side, net.config.auxiliary > 0)
     total = {f"stage{stage}": regression_loss(net, psi, target, located)}
     if cells is not None:  # (B D J, J, h, w): where all joints are in the window of each
         D, J = centre.shape[1:3]

@@ -97,6 +97,7 @@ def test_config_is_plain_json(tmp_path: Path) -> None:
         "passes": 2,
         "threshold": 0.3,
         "upto": None,
+        "face_factor": None,
         "box_threshold": 0.15,
     }
     assert values["parity"] is None

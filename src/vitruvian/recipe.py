@@ -86,7 +86,8 @@ class Recipe(_Value):
     skeleton: str = "lsp"
     augment: Augment = Augment()
     box: Start = Field(
-        default="data", description="where crops are cut: data (the set's boxes), image or face"
+        default="data",
+        description="where crops are cut: data (the set's boxes), labelled, image or face",
     )
     fits: tuple[Fit, ...] = Field(min_length=1)
     init: str = Field(default="none", description="the backbone's weights: none, timm, or a file")

@@ -122,6 +122,6 @@ def read_model_like():
     from vitruvian.skeleton import LSP
 
     return ModelInfo(
-        name="m", system="s", config={}, skeleton=LSP,
+        name="m", system="resnet_fcn", config={}, skeleton=LSP,
         preprocessing=Preprocessing(crop=(32, 32)), parameters=1, gmacs=0.1,
     )  # fmt: skip

@@ -451,3 +451,19 @@ def test_only_the_same_persons_are_paired() -> None:
     )
     with pytest.raises(ValueError, match="same persons"):
         differences(one, other, np.random.default_rng(0))
+
+
+def test_groups_at_other_thresholds() -> None:
+    """Wrists off by 0.15 of the torso, elbows by 0.05: found at 0.2, and at 0.1 only the elbows."""
+    xy = np.random.default_rng(0).uniform(0, 90, (5, 14, 2))
+    left_shoulder, right_hip = LSP.length("torso")
+    xy[:, left_shoulder], xy[:, right_hip] = (0, 0), (60, 80)
+    pred = xy.copy()
+    pred[:, LSP.index("left_wrist", "right_wrist")] += (15, 0)
+    pred[:, LSP.index("left_elbow")] += (0, 5)
+    truth = Truth(LSP, xy, np.full((5, 14), State.VISIBLE), "PC")
+    found = score(PCK, truth, pred, np.random.default_rng(0))
+    assert found.groups["wrist"].value == 1
+    at = found.quoted_groups["PCK@0.1"]
+    assert (at["wrist"].value, at["elbow"].value, at["wrist"].n) == (0, 1, 10)
+    assert found.quoted["PCK@0.1"].value == pytest.approx(12 / 14)

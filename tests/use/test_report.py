@@ -96,7 +96,7 @@ def test_markdown_is_tables_of_equal_rows(written):
     assert text.startswith("# good, <b>bad|\n\nWritten by `vitruvian report ")
     assert text.endswith("\n")
     found = tables(text)
-    assert len(found) == 4  # totals, joints, parts, differences
+    assert len(found) == 5  # totals, joints, other thresholds, parts, differences
     for lines in found:
         cells = {len(re.split(r"(?<!\\)\|", line)) for line in lines}
         assert len(cells) == 1
@@ -104,6 +104,7 @@ def test_markdown_is_tables_of_equal_rows(written):
     assert "| neck | 100.0 (100.0 to 100.0) | 90.0 (" in text
     assert "| torso angle, degrees: 0-45 |" in text
     assert "| swapped: all pairs |" in text
+    assert "| PCK@0.1: wrist |" in text
     assert "## Against good, points" in text
     assert "| AUC 0-0.2 | -10.0 (" in text
 

@@ -11,7 +11,7 @@ from vitruvian import geometry
 from vitruvian.data.people import People
 from vitruvian.types import State, UserError
 
-Start = Literal["data", "image", "face"]
+Start = Literal["data", "labelled", "image", "face"]
 
 _EYES_AND_NOSE = ("left_eye", "right_eye", "nose")
 _EYE_DISTANCES = 3.0  # side of a face's box
@@ -82,7 +82,8 @@ def start_from(people: People, start: Start, factor: float | None = None) -> Peo
     """The data set with `box` where a system first looks; what was there is kept in `boxes`.
 
     Args:
-        start: "data": as it is; "image": the whole photograph; "face": the face's box x `factor`.
+        start: "data": as it is; "labelled": about the true joints, which nobody gives in use; "image":
+            the whole photograph; "face": the face's box x `factor`.
         factor: None: fitted on `train`, see `face_factor`.
 
     Raises:
@@ -90,6 +91,9 @@ def start_from(people: People, start: Start, factor: float | None = None) -> Peo
     """
     if start == "data":
         return people
+    if start == "labelled":
+        box = geometry.box_of_joints(people.joints, people.state >= State.OCCLUDED)
+        return replace(people, box=box, boxes={"data": people.box} | people.boxes)
     if not people.whole:
         raise UserError(
             f"data set {people.name!r} holds crops, not whole photographs: --set box=data, or give "

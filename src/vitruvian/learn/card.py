@@ -9,6 +9,7 @@ import yaml
 
 from vitruvian.measure.result import Result, interval, percent
 from vitruvian.models import ModelInfo
+from vitruvian.systems import SYSTEMS
 
 _LEFT = {
     "PC": "person-centric: left is the person's left",
@@ -149,6 +150,6 @@ def _limits(info: ModelInfo) -> str:
     return (
         "## Limits\n\n"
         f"Learnt from: {licences}. Check that licence before any use beyond research. It expects one "
-        "person in a crop. A score is the confidence in a joint's place, not a calibrated probability. "
+        f"person in a crop. A score is {SYSTEMS[info.system].scores}. "
         "Not for judging people: it measures no health, identity, emotion or intent."
     )

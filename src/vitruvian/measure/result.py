@@ -28,6 +28,7 @@ class Result:
     joints: dict[str, Estimate]  # or the sticks of PCP
     groups: dict[str, Estimate] = field(default_factory=dict)  # the columns of the papers' tables
     quoted: dict[str, Estimate] = field(default_factory=dict)  # the total at other thresholds
+    quoted_groups: dict[str, dict[str, Estimate]] = field(default_factory=dict)  # as `quoted`
     cuts: dict[str, dict[str, Estimate]] = field(default_factory=dict)  # kind -> part -> total
     baselines: dict[str, Result] = field(default_factory=dict)  # the same persons, other poses
     failed: tuple[str, ...] = ()  # images that could not be read
@@ -101,6 +102,9 @@ class Result:
             "joints": _plain(self.joints),
             "groups": _plain(self.groups),
             "quoted": _plain(self.quoted),
+            "quoted_groups": {
+                label: _plain(groups) for label, groups in self.quoted_groups.items()
+            },
         }
 
 
@@ -150,6 +154,9 @@ def _figures_from(values: Mapping[str, Any]) -> dict[str, Any]:
         "joints": _estimates(values["joints"]),
         "groups": _estimates(values.get("groups", {})),
         "quoted": _estimates(values.get("quoted", {})),
+        "quoted_groups": {
+            label: _estimates(groups) for label, groups in values.get("quoted_groups", {}).items()
+        },
     }
 
 

@@ -116,6 +116,7 @@ def score(
         joints={name: found[f"unit: {name}"] for name in units},
         groups={label: found[f"group: {label}"] for label, _ in protocol.groups},
         quoted={label: found[f"quoted: {label}"] for label, _ in protocol.quoted},
+        quoted_groups=_nested(found, "at: "),
         cuts=_nested(found, "cut: "),
         baselines={
             name: score(protocol, truth, other, rng, cuts=False)
@@ -228,6 +229,9 @@ def _figures(protocol: Protocol, cuts: tuple[str, ...]) -> tuple[Figure, ...]:
         start += U
     for label, _ in protocol.quoted:
         figures.append(Figure(f"quoted: {label}", tuple(start + i for i in every), macro))
+        for group, members in protocol.groups:
+            columns = tuple(start + units.index(m) for m in members)
+            figures.append(Figure(f"at: {label}/{group}", columns, True))
         start += U
     for name in cuts:
         width = U if macro else 1

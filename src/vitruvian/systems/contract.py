@@ -97,6 +97,7 @@ class System:
     stages: Callable[[Any], tuple[Stage, ...]]
     predict: Callable[[Any, Tensor, Ask], Answer]
     needs: tuple[str, ...] = ()  # facts of the skeleton: "limbs" or names of reference lengths
+    scores: str = "the confidence in a joint's place, not a calibrated probability"  # what they are
     passes: Callable[[Any, int], Passes] | None = None  # of a cascade, on inputs for so many crops
 
 

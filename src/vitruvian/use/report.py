@@ -21,7 +21,7 @@ from vitruvian.measure.result import interval, percent
 from vitruvian.measure.scoring import Truth
 from vitruvian.types import UserError
 from vitruvian.use import compare_tables
-from vitruvian.use.compare import Comparison, Entry, Request, compare_on, named, open_rows
+from vitruvian.use.compare import Comparison, Request, compare_on, named, open_rows
 from vitruvian.use.evaluate import truth_of
 from vitruvian.use.files import write_text
 from vitruvian.use.report_page import Section, page
@@ -115,17 +115,20 @@ def _tables(comparison: Comparison) -> list[tuple[str, list[str], list[list[str]
     tables = [
         (f"{units}, % (95 % interval)", labels,
          _figure_rows(comparison, lambda entry: entry.result.rows())),
-        (f"{kinds}, % (95 % interval)", labels, _figure_rows(comparison, _cuts)),
+        ("At other thresholds, % (95 % interval)", labels,
+         _figure_rows(comparison, lambda entry: _flat(entry.result.quoted_groups))),
+        (f"{kinds}, % (95 % interval)", labels,
+         _figure_rows(comparison, lambda entry: _flat(entry.result.cuts))),
         (f"Against {comparison.entries[0].label}, points (95 % interval of a paired bootstrap)",
          ["", *labels[2:]], _gap_rows(comparison)),
     ]  # fmt: skip
     return [table for table in tables if table[2]]
 
 
-def _cuts(entry: Entry) -> dict[str, Estimate]:
+def _flat(nested: Mapping[str, Mapping[str, Estimate]]) -> dict[str, Estimate]:
     return {
         f"{kind}: {label}": estimate
-        for kind, found in entry.result.cuts.items()
+        for kind, found in nested.items()
         for label, estimate in found.items()
     }
 
@@ -149,7 +152,7 @@ def _gap_rows(comparison: Comparison) -> list[list[str]]:
     rows = []
     for label in dict.fromkeys(label for gaps in others for label in gaps):
         kind, _, name = label.partition(": ")
-        if label in ("total", "auc") or kind in ("group", "quoted"):
+        if label in ("total", "auc") or kind in ("group", "quoted", "at"):
             shown = [compare_tables.gap_words(gaps.get(label)) or "-" for gaps in others]
             area = f"AUC 0-{comparison.protocol.auc_upto:g}"
             rows.append([area if label == "auc" else name or label, *shown])

@@ -102,6 +102,7 @@ def compact() -> Recipe:
         name="deeppose/compact",
         system="deeppose",
         config=asdict(config),
+        box="labelled",
         augment=Augment(
             fill=(0.5, 1.0),
             rotation=30,

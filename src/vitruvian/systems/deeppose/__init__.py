@@ -97,5 +97,13 @@ def _mirror(xy_crop: Tensor, width: int) -> Tensor:
 
 
 DEEPPOSE = System(
-    "deeppose", DeepPoseConfig, DeepPose, stages, predict, needs=("torso",), passes=passes
+    "deeppose",
+    DeepPoseConfig,
+    DeepPose,
+    stages,
+    predict,
+    needs=("torso",),
+    scores="no confidence, which a regressor does not have, but how little the last stage moved a joint: "
+    "1 not at all, 0 to the border of its window",
+    passes=passes,
 )

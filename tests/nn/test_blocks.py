@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vitruvian.nn.blocks import cut_middle, pad_to_multiple, upsample, upsampling_deconv
+from vitruvian.nn.blocks import LargeConv, cut_middle, pad_to_multiple, upsample, upsampling_deconv
 
 EVERY = [(2, 2), (4, 4), (4, 2), (8, 4), (16, 8), (64, 32)]
 
@@ -51,3 +51,18 @@ def test_padding_is_even_and_is_cut_off_again(size, padded, first):
     assert wide[..., top : top + size[0], left : left + size[1]].equal(image)
     assert wide.sum().item() == pytest.approx(image.sum().item(), rel=1e-5)
     assert cut_middle(wide, *size).equal(image)
+
+
+def test_large_kernels_have_gradients_with_channels_last():
+    """The published 15x15 layer, on a map of which oneDNN's own layout does not end."""
+    torch.manual_seed(0)
+    layer = LargeConv(64, 64, 15)
+    plain = torch.nn.Conv2d(64, 64, 15, padding=7)
+    plain.load_state_dict(layer.state_dict())
+    layer = layer.to(memory_format=torch.channels_last)
+    x = torch.randn(1, 64, 43, 41)
+    maps = [layer(x.to(memory_format=torch.channels_last)), plain(x)]
+    torch.testing.assert_close(*maps, atol=1e-4, rtol=1e-4)
+    for m in maps:
+        m.square().mean().backward()
+    torch.testing.assert_close(layer.weight.grad, plain.weight.grad, atol=1e-5, rtol=1e-3)

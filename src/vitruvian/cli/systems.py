@@ -28,8 +28,13 @@ def systems(
     if as_json:
         typer.echo(json.dumps([row.to_dict() for row in listed], indent=2))
         return
+    from rich.measure import Measurement
+
     from vitruvian.use.listing import table
 
-    Console().print(table(listed))
+    console, shown = Console(), table(listed)
+    wide = Measurement.get(console, console.options.update(max_width=200), shown)
+    console.width = max(console.width, wide.maximum)
+    console.print(shown)
     if note:
         typer.echo(note, err=True)

@@ -37,6 +37,21 @@ def conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Seq
     )
 
 
+class LargeConv(nn.Conv2d):
+    """A convolution with an odd kernel, a bias and "same" padding; from 15x15 on with channels first.
+
+    With channels last, the weight's gradient of 15x15 kernels does not end in oneDNN (torch 2.13, AVX-512).
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kernel_size[0] < 15:
+            return super().forward(x)
+        return self._conv_forward(x.contiguous(), self.weight.contiguous(), self.bias)
+
+
 def upsample(maps: Tensor, factor: int) -> Tensor:
     """Bilinear, pixel centres at integers: (B, C, h, w) -> (B, C, factor h, factor w)."""
     return F.interpolate(maps, scale_factor=factor, mode="bilinear", align_corners=False)

@@ -54,15 +54,17 @@ def bundled_rows() -> list[Row]:
 
 def table(rows: list[Row]) -> Table:
     """The rows for a terminal."""
-    shown = Table()
+    scores = {(row.score["protocol"], row.score["n"]) for row in rows if row.score}
+    words = "; ".join(f"{protocol}, n {n}" for protocol, n in sorted(scores))
+    shown = Table(caption=f"scores of the bundled models, with 95 % intervals: {words}")
     shown.add_column("recipe", no_wrap=True)
-    for name in ("parameters", "GMAC", "input", "bundled model's score"):
-        shown.add_column(name, justify="right")
+    for name in ("parameters", "GMAC", "input", "score, %"):
+        shown.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         score = "-"
         if row.score is not None:
             value, low, high = (100 * row.score[key] for key in ("value", "low", "high"))
-            score = f"{value:.1f} ({low:.1f} to {high:.1f}), {row.score['protocol']}, n {row.score['n']}"
+            score = f"{value:.1f} ({low:.1f} to {high:.1f})"
         size = f"{row.parameters / 1e6:.2f} M"
         height, width = row.input
         shown.add_row(row.recipe, size, f"{row.gmacs:.2f}", f"{height}x{width}", score)

@@ -12,7 +12,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from vitruvian.nn.backbones import Backbone, undilate
-from vitruvian.nn.blocks import cut_middle, pad_to_multiple, upsample, upsampling_deconv
+from vitruvian.nn.blocks import LargeConv, cut_middle, pad_to_multiple, upsample, upsampling_deconv
 from vitruvian.nn.fcn import FCN
 from vitruvian.nn.hourglass import Hourglass, Residual
 
@@ -125,7 +125,7 @@ class LargeKernels(nn.Module):
         layers: list[nn.Module] = [nn.AvgPool2d(factor)] if downsample == "input_quarter" else []
         sizes = (*kernels, *(1 for _ in widths[len(kernels) :]))
         for number, (width, kernel) in enumerate(zip(widths, sizes, strict=True)):
-            conv = nn.Conv2d(inputs, width, kernel, padding=kernel // 2)
+            conv = LargeConv(inputs, width, kernel)
             if weights == "gaussian":
                 nn.init.normal_(conv.weight, std=0.01)
             else:

@@ -12,7 +12,7 @@ from torch import nn
 from vitruvian.data.augment import Augment
 from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.synthetic import figures
-from vitruvian.learn.devices import Place
+from vitruvian.learn.devices import Place, bf16_pays
 from vitruvian.learn.recipes import RECIPES
 from vitruvian.learn.report import Report
 from vitruvian.learn.runner import new_net, system_and_config
@@ -591,7 +591,7 @@ def test_the_detector_doubts_hidden_joints_and_the_regressor_finds_them(tmp_path
         system="part_heatmaps",
         config=asdict(config),
         augment=Augment(scale=(0.85, 1.15), rotation=10, translation=0.05, flip=0.5, occluders=2),
-        fits=(fit("detect", 900, 3e-3), fit("regress", 400, 3e-3), fit("joint", 300, 1e-3)),
+        fits=(fit("detect", 900, 3e-3), fit("regress", 250, 3e-3), fit("joint", 200, 1e-3)),
         precision="bf16",
         evaluate_every=1000.0,
     )
@@ -605,6 +605,7 @@ def test_the_detector_doubts_hidden_joints_and_the_regressor_finds_them(tmp_path
         where=Place(torch.device("cpu")),
         report=Report(tmp_path, quiet=True),
         workers=1,
+        bf16=bf16_pays(torch.device("cpu")),
     )
     assert train(session)
     held_out = people.subset("val")

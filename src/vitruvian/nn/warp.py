@@ -70,8 +70,12 @@ def cut_windows(image: Tensor, centre: Tensor, size: Tensor, side: int) -> Tenso
     H, W = image.shape[-2:]
     cells = torch.arange(side, device=image.device, dtype=torch.float32)
     offset = geometry.px_to_norm(cells, side)  # (side,) of a window
-    x = (centre[..., :1] + offset * size[..., :1])[:, :, None, :].expand(-1, -1, side, -1)
-    y = (centre[..., 1:] + offset * size[..., 1:])[:, :, :, None].expand(-1, -1, -1, side)
-    grid = 2 * torch.stack([geometry.px_to_norm(x, W), geometry.px_to_norm(y, H)], -1)
+    axes = [
+        2 * geometry.px_to_norm(centre[..., i : i + 1] + offset * size[..., i : i + 1], length)
+        for i, length in ((0, W), (1, H))
+    ]  # (B, K, side) each; as grid_sample counts, and spread out only then
+    x = axes[0][:, :, None, :].expand(-1, -1, side, -1)
+    y = axes[1][:, :, :, None].expand(-1, -1, -1, side)
+    grid = torch.stack([x, y], -1)
     windows = F.grid_sample(image, grid.flatten(1, 2), align_corners=False)  # (B, C, K side, side)
     return windows.unflatten(2, (-1, side)).transpose(1, 2)

@@ -43,6 +43,7 @@ class Entry:
     facts: dict[str, Any] = field(default_factory=dict)  # parameters, GMAC, of a model
     notes: tuple[str, ...] = ()
     against_first: dict[str, Difference] | None = None  # None: the first, or it cannot be paired
+    against_before: dict[str, Difference] | None = None  # the row before; from the third on
     xy: np.ndarray | None = None  # (N, J, 2) xy_image, what was scored
 
 
@@ -65,8 +66,8 @@ class Comparison:
                     **entry.facts,
                     **entry.result.to_dict(),
                     "notes": list(entry.notes),
-                    "against_first": entry.against_first
-                    and {name: gap.to_dict() for name, gap in entry.against_first.items()},
+                    "against_first": _plain(entry.against_first),
+                    "against_before": _plain(entry.against_before),
                 }
                 for entry in self.entries
             ],
@@ -82,6 +83,10 @@ class Comparison:
                 for table, row in self.published
             ],
         }
+
+
+def _plain(gaps: dict[str, Difference] | None) -> dict[str, Any] | None:
+    return None if gaps is None else {name: gap.to_dict() for name, gap in gaps.items()}
 
 
 @dataclass(frozen=True)
@@ -295,14 +300,19 @@ def _check_same(about: dict[str, str], of: dict[str, str], label: str) -> None:
 
 
 def _paired(entries: Sequence[Entry]) -> list[Entry]:
-    first = entries[0].result.tally
-    paired = [entries[0]]
-    for entry in entries[1:]:
-        gaps = None
-        if first is not None and entry.result.tally is not None:
-            try:
-                gaps = differences(first, entry.result.tally, np.random.default_rng(SEED))
-            except ValueError:
-                gaps = None  # of other joints
-        paired.append(replace(entry, against_first=gaps))
+    """Each held against the first, and from the third on against the one before it."""
+    paired = list(entries[:1])
+    for number, entry in enumerate(entries[1:], 1):
+        first = _gaps(entries[0], entry)
+        before = _gaps(entries[number - 1], entry) if number > 1 else None
+        paired.append(replace(entry, against_first=first, against_before=before))
     return paired
+
+
+def _gaps(one: Entry, other: Entry) -> dict[str, Difference] | None:
+    if one.result.tally is None or other.result.tally is None:
+        return None
+    try:
+        return differences(one.result.tally, other.result.tally, np.random.default_rng(SEED))
+    except ValueError:
+        return None  # of other joints

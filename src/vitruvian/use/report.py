@@ -15,7 +15,7 @@ import numpy as np
 
 from vitruvian import plots
 from vitruvian.measure import metrics
-from vitruvian.measure.intervals import Estimate
+from vitruvian.measure.intervals import Difference, Estimate
 from vitruvian.measure.protocols import Protocol
 from vitruvian.measure.result import interval, percent
 from vitruvian.measure.scoring import Truth
@@ -28,6 +28,7 @@ from vitruvian.use.report_page import Section, page
 from vitruvian.use.report_pictures import picture_sections
 
 Curve = tuple[np.ndarray, np.ndarray]
+Gaps = Sequence[Mapping[str, Difference]]
 MARKDOWN = "report.md"  # in the page's folder, where it is not asked for elsewhere
 _LOG = "log.csv"
 _QUANTITIES = {"loss": "loss", "tune": "PCK on held-out persons, %"}  # columns of a log
@@ -108,7 +109,8 @@ def markdown(report: Report) -> str:
 
 def _tables(comparison: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
     """Title, header and rows of what is shown below the comparison, where there is any."""
-    labels = ["", *(entry.label for entry in comparison.entries)]
+    entries = comparison.entries
+    labels = ["", *(entry.label for entry in entries)]
     metric = comparison.protocol.metric
     units = {"pck": "Joints", "pcp": "Sticks", "oks": "All figures"}[metric]
     kinds = "Parts of the total" + (", and predictions on the mirrored joint" * (metric == "pck"))
@@ -120,7 +122,9 @@ def _tables(comparison: Comparison) -> list[tuple[str, list[str], list[list[str]
         (f"{kinds}, % (95 % interval)", labels,
          _figure_rows(comparison, lambda entry: _flat(entry.result.cuts))),
         (f"Against {comparison.entries[0].label}, points (95 % interval of a paired bootstrap)",
-         ["", *labels[2:]], _gap_rows(comparison)),
+         ["", *labels[2:]], _gap_rows(comparison, [e.against_first or {} for e in entries[1:]])),
+        ("Against the one before, points (95 % interval of a paired bootstrap)",
+         ["", *labels[3:]], _gap_rows(comparison, [e.against_before or {} for e in entries[2:]])),
     ]  # fmt: skip
     return [table for table in tables if table[2]]
 
@@ -146,9 +150,8 @@ def _cell(estimate: Estimate) -> str:
     return f"{percent(estimate.value)} ({interval(estimate)})"
 
 
-def _gap_rows(comparison: Comparison) -> list[list[str]]:
+def _gap_rows(comparison: Comparison, others: Gaps) -> list[list[str]]:
     """The differences of groups, totals and area, a row each."""
-    others = [entry.against_first or {} for entry in comparison.entries[1:]]
     rows = []
     for label in dict.fromkeys(label for gaps in others for label in gaps):
         kind, _, name = label.partition(": ")

@@ -62,10 +62,9 @@ def compact() -> Recipe:
     """Three nets of at most 5 M parameters together, for a laptop CPU; the cascade is the paper's.
 
     Departures: nets with norms and residual pairs on 112 and 56 px; absolute differences; joints' cells as
-    an auxiliary task (after 29,000 views of LSPET stage 1 had 12.6 instead of 8.7 % PDJ@0.2); windows that
-    vary in size, half of which lie where the stage before points (on rendered figures that took 20 instead
-    of 4 % off stage 1's error); stage 3 from stage 2's weights; person boxes, AdamW on a cosine, averaged
-    weights, bfloat16, wider augmentation with pasted occluders.
+    an auxiliary task; windows that vary in size, half of which lie where the stage before points; stage 3
+    from stage 2's weights; boxes of the true joints, AdamW on a cosine, averaged weights, bfloat16, wider
+    augmentation with pasted occluders.
     """
     config = DeepPoseConfig(
         crop=(192, 192),

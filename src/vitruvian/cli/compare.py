@@ -7,6 +7,16 @@ from typing import Annotated
 
 import typer
 
+from vitruvian.cli.options import (
+    Base,
+    Device,
+    Flip,
+    ProtocolName,
+    Published,
+    SkeletonName,
+    Subset,
+    Workers,
+)
 from vitruvian.types import UserError
 
 
@@ -22,24 +32,16 @@ def compare(
         str | None,
         typer.Option("--truth", "--data", help="name=folder or name=file, e.g. lsp=DIR"),
     ] = None,
-    protocol: Annotated[str | None, typer.Option(help="A name of `vitruvian protocols`.")] = None,
-    subset: Annotated[
-        str | None, typer.Option(help="Rows of the data set; without: those of published figures.")
-    ] = None,
-    published: Annotated[
-        str | None, typer.Option(help="The papers' rows beside them: lsp-pc, lsp-oc, mpii-val ...")
-    ] = None,
+    protocol: ProtocolName = None,
+    subset: Subset = None,
+    published: Published = None,
     form: Annotated[str, typer.Option("--format", help="text, markdown, csv or json")] = "text",
     out: Annotated[Path | None, typer.Option(help="Write here instead of printing.")] = None,
-    skeleton: Annotated[
-        str | None, typer.Option(help="Joints of the predictions, where a file does not say.")
-    ] = None,
-    base: Annotated[
-        int | None, typer.Option(min=0, max=1, help="Number of the first pixel in the predictions.")
-    ] = None,
-    flip: Annotated[bool, typer.Option("--flip", help="Flip test of the models.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
-    workers: Annotated[int, typer.Option(min=0)] = 2,
+    skeleton: SkeletonName = None,
+    base: Base = None,
+    flip: Flip = False,
+    device: Device = "auto",
+    workers: Workers = 2,
 ) -> None:
     """One table of several results under one protocol, with intervals and paired tests."""
     from vitruvian.skeleton import find_skeleton

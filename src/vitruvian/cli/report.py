@@ -7,6 +7,16 @@ from typing import Annotated
 
 import typer
 
+from vitruvian.cli.options import (
+    Base,
+    Device,
+    Flip,
+    ProtocolName,
+    Published,
+    SkeletonName,
+    Subset,
+    Workers,
+)
 from vitruvian.types import UserError
 
 
@@ -20,27 +30,19 @@ def report(
     truth: Annotated[
         str, typer.Option("--truth", "--data", help="name=folder or name=file, e.g. lspet=DIR")
     ],
-    protocol: Annotated[str | None, typer.Option(help="A name of `vitruvian protocols`.")] = None,
-    subset: Annotated[
-        str | None, typer.Option(help="Rows of the data set; without: those of published figures.")
-    ] = None,
-    published: Annotated[
-        str | None, typer.Option(help="The papers' rows beside them: lsp-pc, lsp-oc, mpii-val ...")
-    ] = None,
+    protocol: ProtocolName = None,
+    subset: Subset = None,
+    published: Published = None,
     out: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("report"),
     markdown: Annotated[
         Path | None, typer.Option(help="The Markdown file, its JSON beside it; without: in --out.")
     ] = None,
-    skeleton: Annotated[
-        str | None, typer.Option(help="Joints of the predictions, where a file does not say.")
-    ] = None,
+    skeleton: SkeletonName = None,
     worst: Annotated[int, typer.Option(min=0, help="Pictures of the worst persons.")] = 12,
-    base: Annotated[
-        int | None, typer.Option(min=0, max=1, help="Number of the first pixel in the predictions.")
-    ] = None,
-    flip: Annotated[bool, typer.Option("--flip", help="Flip test of the models.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
-    workers: Annotated[int, typer.Option(min=0)] = 2,
+    base: Base = None,
+    flip: Flip = False,
+    device: Device = "auto",
+    workers: Workers = 2,
 ) -> None:
     """Write what models score, joint by joint, with curves, parts and failures."""
     from vitruvian.skeleton import find_skeleton

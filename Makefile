@@ -4,13 +4,19 @@ PHOTOS ?=
 CORE := .venv-core
 FULL := .venv
 
-.PHONY: demo test test-learn test-slow lint clean
+.PHONY: demo test test-browser test-learn test-slow lint clean
 
 demo: $(CORE)/.ready
 	$(CORE)/bin/vitruvian demo $(foreach photo,$(PHOTOS),--photos "$(photo)") --out demo
 
 test: $(FULL)/.ready
-	$(FULL)/bin/python -m pytest -m "not learn and not slow"
+	$(FULL)/bin/python -m pytest -m "not learn and not slow and not browser"
+
+# where none is installed and may be, the distribution's Chromium is; else the tests say why they skip
+test-browser: $(FULL)/.ready
+	command -v chromium || command -v chromium-browser || command -v google-chrome || { [ "$$(id -u)" = 0 ] \
+	  && command -v apt-get && apt-get update --quiet -o Acquire::http::Timeout=20 && apt-get install --yes --quiet chromium; } || true
+	$(FULL)/bin/python -m pytest -m browser
 
 test-slow: $(FULL)/.ready
 	$(FULL)/bin/python -m pytest -m slow -s

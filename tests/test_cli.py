@@ -196,7 +196,7 @@ def test_photographs_that_are_wrong(run_folder, vitruvian, tmp_path):
     for arguments, words in (
         ([tmp_path / "absent.jpg"], "absent.jpg"),
         ([tmp_path / "empty"], "empty"),
-        ([tmp_path / "bad.jpg"], "could be read"),
+        ([tmp_path / "bad.jpg"], "bad.jpg is not a photograph that can be read"),
         ([tmp_path / "bad.jpg", "--box", "1,2,3"], "x,y,width,height"),
     ):
         code, _, err = vitruvian(*predict, *arguments)
@@ -344,6 +344,10 @@ def wrong_scoring(lsp: Path, tmp_path: Path) -> list[tuple[list[object], str]]:
         (["eval", *file, *truth], "--protocol NAME"),
         (["eval", *file, *truth, *truth, *protocol], "needs one --truth"),
         (["eval", *file, *truth, *protocol, "--flip"], "--flip says nothing about"),
+        (["eval", *file, *truth, *protocol, "--occluders", 3], "--occluders says nothing about"),
+        (["eval", *file, *truth, *protocol, "--peaks"], "--peaks says nothing about"),
+        (["eval", "default", "--occluders-seed", 3], "give --occluders N with it"),
+        (["compare", file[1], *truth, *protocol, "--occluders", 3], "leave --occluders out"),
         (["eval", "default", "--base", "0"], "--base says nothing about"),
         (["eval", "default", "--skeleton", "lsp"], "--skeleton says nothing about"),
         (["eval", *file, *truth, "--protocol", "lsp-pck"], "nearest: 'lsp-pck-"),
@@ -449,6 +453,34 @@ def test_a_run_is_evaluated_compared_and_reported(run_folder, vitruvian, tmp_pat
     page = (tmp_path / "page" / "index.html").read_text()
     assert "training-loss.svg" in page
     assert page.count("worst-0-") == 2
+
+
+def test_shapes_and_peaks(run_folder, vitruvian, tmp_path):
+    data = f"lspet={small_lspet(tmp_path / 'data', 5)}"
+    where = ("--data", data, "--subset", "all", "--device", "cpu", "--workers", 0)
+    pasted = ("--occluders", 3, "--occluders-seed", 2)
+    file = tmp_path / "e.json"
+    code, out, err = vitruvian("eval", run_folder, *where, *pasted, "--peaks", "--json", file)
+    assert code == 0, err
+    assert "; occluders: 3 pasted on each person, seed 2;" in out
+    assert "located joints whose heatmap has a second peak" in out
+    assert "a second peak: a cell above 0.5 x the highest one" in out
+    values = json.loads(file.read_text())
+    assert values["peaks"]["sets"]["heatmaps"]["all joints"]["n"] == 5 * 14
+    hidden = values["cuts"]["occlusion"]["occluded"]["n"]
+    code, out, err = vitruvian("compare", run_folder, file, *where, *pasted, "--format", "json")
+    assert code == 0, err
+    one, other = json.loads(out)["rows"]
+    assert one["cuts"]["occlusion"]["occluded"]["n"] == hidden > 0
+    assert one["total"] == other["total"]
+    code, _, err = vitruvian("compare", run_folder, file, *where)
+    assert code == 1
+    assert "cannot be compared: occluders is 'none' in the first" in err
+    code, _, err = vitruvian(
+        "report", run_folder, *where, *pasted, "--out", tmp_path / "page", "--worst", 0
+    )
+    assert code == 0, err
+    assert "--occluders 3 --occluders-seed 2" in (tmp_path / "page" / "report.md").read_text()
 
 
 def test_protocols_are_listed_with_their_sources(vitruvian):

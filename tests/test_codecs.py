@@ -1,5 +1,7 @@
 """Heatmaps: one oracle for the peak, numbers by hand for the fractions, and flips that commute."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -51,6 +53,30 @@ def test_gaussian_of_another_width():
     torch.testing.assert_close(
         heatmap, torch.tensor([1, 0.8494, 0.5205, 0.2301]), atol=1e-4, rtol=0
     )
+
+
+def test_a_window_is_centred_on_the_joint():
+    """7 cells in a row; Torch's Gaussian of 1.75 in 7 x 7 where the joint is a cell's centre."""
+    drawn = encode_gaussians(torch.tensor([[[5.0, 4.0], [5.3, 4.0]]]), 10, 12, 1.75, window=7)[0]
+    row = torch.tensor([0, 0, 0.2301, 0.5205, 0.8494, 1, 0.8494, 0.5205, 0.2301, 0, 0, 0])
+    torch.testing.assert_close(drawn[0, 4], row, atol=5e-5, rtol=0)
+    assert (drawn[0] > 0).sum().item() == 49
+    assert drawn[0, 1, 2].item() == pytest.approx(0.2301**2, abs=5e-5)
+    assert (drawn[1, 4] > 0).nonzero().flatten().tolist() == [2, 3, 4, 5, 6, 7, 8]
+    assert drawn[1, 4, 2].item() == pytest.approx(math.exp(-(3.3**2) / (2 * 1.75**2)))
+    whole = encode_gaussians(torch.tensor([[[5.0, 4.0]]]), 10, 12, 1.75)[0, 0]
+    assert drawn[0].equal(whole * (drawn[0] > 0))
+    assert (whole > 0).all()
+
+
+def test_overlaps_of_several_persons_by_the_higher():
+    """(B, N, J, 2) -> (B, N, J, h, w) -> (B, J, h, w)."""
+    xy = torch.tensor([[[[1.0, 2.0], [0.0, 0.0]], [[4.0, 2.0], [6.0, 4.0]]]])
+    maps = encode_gaussians(xy, H, W, 1.0, window=5)
+    assert maps.shape == (1, 2, 2, H, W)
+    merged = maps.amax(1)
+    row = [0.6065, 1, 0.6065, 0.6065, 1, 0.6065, 0.1353]  # sums would be .7418 at x = 2 and 3
+    assert merged[0, 0, 2].tolist() == pytest.approx(row, abs=5e-5)
 
 
 def test_every_axis_keeps_its_place():

@@ -120,3 +120,17 @@ def test_pictures_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
         write_image(tmp_path / "a.png", photo + 9)
     assert (tmp_path / "a.png").read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_labels_stand_above_their_persons() -> None:
+    photo = np.full((280, 300, 3), 120, np.uint8)
+    plain = draw_poses(photo, poses(), ARM)
+    labelled = draw_poses(photo, poses(), ARM, labels=["12"])
+    rows, columns = (plain != labelled).any(-1).nonzero()
+    assert rows.max() < 60
+    assert 20 < columns.min() < 40 < columns.max() < 60
+    high = draw_poses(photo, poses(PLACES - [60, 75]), ARM, labels=["12"])
+    seen = (high != draw_poses(photo, poses(PLACES - [60, 75]), ARM)).any(-1)
+    assert seen.any()
+    with pytest.raises(ValueError, match="zip"):
+        draw_poses(photo, poses(), ARM, labels=["1", "2"])

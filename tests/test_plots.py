@@ -18,7 +18,17 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from vitruvian.plots import Words, bars, curves, encode, histogram, scatter, write
+from vitruvian.plots import (
+    Cloud,
+    Words,
+    bars,
+    curves,
+    encode,
+    histogram,
+    scatter,
+    scatter_grid,
+    write,
+)
 from vitruvian.types import UserError
 
 WORDS = Words("PCK on val, n = 720", "threshold, torso lengths", "joints within it, %")
@@ -33,6 +43,19 @@ def cloud(N: int = 200) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(N, 2)) * (0.3, 0.6) + (0.5, -1)
 
 
+def grid() -> Figure:
+    none = Cloud(cloud(0), "no labels")
+    rows = {
+        "first\nfrom root": [
+            none,
+            Cloud(cloud(900), "n = 900, RMS 1.234"),
+            Cloud(cloud() / 3, "b"),
+        ],
+        "second": [Cloud(cloud(), "RMS 2.000"), none, none],
+    }
+    return scatter_grid(["one\nafter", "two\nafter", "three\nafter"], rows, "some title " * 9)
+
+
 def figures() -> dict[str, Figure]:
     losses = np.geomspace(4000, 0.02, 40)
     names = [f"some_joint_{k}" for k in range(5)]
@@ -42,6 +65,7 @@ def figures() -> dict[str, Figure]:
         "loss": curves({"loss": (np.arange(40), losses)}, Words("a"), logarithmic=True),
         "scatter": scatter({"a": cloud(), "b": cloud() / 2}, WORDS, {"a": "RMS distance 1"}),
         "cloud": scatter({"all": cloud()}, Words("a long title " * 12, "x / torso", "y / torso")),
+        "grid": grid(),
         "bars": bars(names[:3], {"PCK": [3, 4, 5]}, WORDS),
         "grouped bars": bars(names, {"a": np.arange(5), "b": np.arange(5)}, WORDS),
         "histogram": histogram(np.arange(9), [3, 0, 12345, 7, 8, 999, 1.5, 2], WORDS),
@@ -114,6 +138,31 @@ def test_scatter_draws_mean_and_rms() -> None:
     np.testing.assert_allclose(radius, np.sqrt(2))
 
 
+def test_scatter_grid() -> None:
+    first, far, near, low, *empty = grid().axes
+    assert [axes.get_title() for axes in (first, far, near)] == [
+        "one\nafter\nno labels", "two\nafter\nn = 900, RMS 1.234", "three\nafter\nb",
+    ]  # fmt: skip
+    assert [axes.get_title() for axes in (low, *empty)] == ["RMS 2.000", "no labels", "no labels"]
+    assert [axes.get_ylabel() for axes in (first, low)] == ["first\nfrom root", "second"]
+    assert far.get_xlim() == near.get_xlim() == low.get_xlim() == far.get_ylim()[::-1]
+    assert all(axes.get_aspect() == 1 for axes in grid().axes)
+    drawn = far.collections[0].get_offsets()
+    assert len(drawn) == len({tuple(point) for point in drawn.tolist()}) == 700
+    np.testing.assert_array_equal(drawn[[0, -1]], cloud(900)[[0, -1]])
+    np.testing.assert_allclose(far.lines[0].get_xydata(), [cloud(900).mean(0)])  # of all
+    for axes in (first, *empty):
+        assert not [*axes.lines, *axes.collections]
+        assert not any(spine.get_visible() for spine in axes.spines.values())
+    (legend,) = grid().legends
+    assert len(legend.get_texts()) == 3
+    with pytest.raises(ValueError, match="'row' has 1 panels, expected 2"):
+        scatter_grid(["a", "b"], {"row": [Cloud(cloud())]}, "")
+    for heads, rows in (([], {"row": []}), (["a"], {})):
+        with pytest.raises(ValueError, match="nothing to draw"):
+            scatter_grid(heads, rows, "")
+
+
 def test_bars() -> None:
     heights = {"a": [1.0, 2.0, np.nan], "b": [4.0, 5.0, 6.0]}
     ends = ([3.5, 4.0, 5.8], [4.1, 7.0, 6.0])
@@ -162,6 +211,7 @@ def test_files_by_suffix(tmp_path: Path) -> None:
     assert picture.shape == (round(height), round(width), 3)
     assert picture.min() < 50
     assert (picture[[0, -1]] == 255).all()
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) <= 256
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.svg", "b.PNG"]
 
 

@@ -7,7 +7,16 @@ from pydantic import ValidationError
 from vitruvian.data.augment import Augment
 from vitruvian.learn.recipes import RECIPES, find_recipe
 from vitruvian.learn.runner import system_and_config
-from vitruvian.recipe import Fit, Optim, Recipe, Schedule, override, read_recipe, recipe_from_dict
+from vitruvian.recipe import (
+    Fit,
+    Optim,
+    Recipe,
+    Schedule,
+    only,
+    override,
+    read_recipe,
+    recipe_from_dict,
+)
 from vitruvian.skeleton import find_skeleton
 from vitruvian.types import UserError
 
@@ -30,10 +39,11 @@ def small(**changes):
 
 
 def test_yaml_and_back(tmp_path):
-    recipe = small()
+    recipe = small(balance="pose_types")
     path = tmp_path / "recipe.yaml"
     path.write_text(recipe.to_yaml(), encoding="utf-8")
     assert read_recipe(path) == recipe
+    assert recipe != small()
     assert find_recipe(str(path)) == recipe
     assert read_recipe(path).to_yaml() == recipe.to_yaml()
     assert list(yaml.safe_load(recipe.to_yaml()))[:3] == ["name", "system", "config"]
@@ -163,6 +173,7 @@ def test_recipes_are_frozen():
         ("fits.1.ema=0.99", lambda r: r.fits[1].ema, 0.99),
         ("name=a=b", lambda r: r.name, "a=b"),
         ("seed=11", lambda r: r.seed, 11),
+        ("balance=pose_types", lambda r: r.balance, "pose_types"),
     ],
 )
 def test_settings(setting, read, expected):
@@ -200,6 +211,7 @@ def test_settings_follow_one_another():
         ("fits.0.optim.name=adamax", "fits.0.optim.name: .*got 'adamax'"),
         ("config.head=[", r"config.head=\[: '\[' is not readable as YAML"),
         ("fits=3", "fits: .*tuple.*, got 3"),
+        ("balance=types", "balance: .*'none' or 'pose_types', got 'types'"),
     ],
 )
 def test_bad_settings(setting, message):
@@ -238,3 +250,12 @@ def test_config_faults_name_the_size():
 )
 def test_planned_steps(fit, persons, steps):
     assert fit.planned_steps(persons) == steps
+
+
+def test_fits_of_some_stages_alone():
+    recipe = small()
+    assert only(recipe, []) == recipe
+    assert [fit.stage for fit in only(recipe, ["b"]).fits] == ["b"]
+    assert only(recipe, ["b", "a"]).fits == recipe.fits  # in the recipe's order
+    with pytest.raises(UserError, match="'small' has no fit of stage 'c', only of a, b"):
+        only(recipe, ["a", "c"])

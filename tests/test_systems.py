@@ -76,6 +76,25 @@ THIN_PARTS_VGG = {
     "kernels": (5, 7, 3),
     "weights": "he",
 }
+THIN_SCALES = {
+    "crop": (64, 96),
+    "stacks": 2,
+    "width": 16,
+    "levels": 2,
+    "scales": 2,
+    "nowhere": "middle",
+}
+THIN_NORMALIZED = {
+    "crop": (64, 96),
+    "grid": 4,
+    "scale": 4,
+    "backbone": "resnet18",
+    "channels": (8, 12, 16, 24),
+    "bias": -3.0,
+    "width": 8,
+    "kernels": (5, 7, 7),
+    "refine_bias": -3.0,
+}
 # System -> sizes that train in seconds; a crop that is not square finds swapped rows and columns.
 SMALL: dict[str, list[dict[str, Any]]] = {
     "resnet_fcn": [
@@ -127,6 +146,76 @@ SMALL: dict[str, list[dict[str, Any]]] = {
             "downsample": "input_quarter",
             "sigma": 10.0,
             "stride": 4,
+        },
+    ],
+    "multiscale": [
+        THIN_SCALES,
+        THIN_SCALES
+        | {
+            "stacks": 1,
+            "levels": 3,
+            "scales": 3,
+            "feed_scales": True,
+            "regressor": "after",
+            "regressor_scales": "all",
+            "target_scale": "rerender",
+            "reduction": "mean",
+            "foreground": 4.0,
+            "sigma": 1.0,
+        },
+        THIN_SCALES
+        | {
+            "stacks": 1,
+            "regressor": "detached",
+            "regressor_form": "convs",
+            "regressor_scales": "all",
+            "target_scale": "avgpool",
+            "missing": "mask",
+            "offset": "local_mean",
+        },
+        THIN_SCALES | {"scales": 1, "regressor": "none", "recompute": True, "window": None},
+    ],
+    "normalized": [
+        THIN_NORMALIZED,
+        THIN_NORMALIZED
+        | {
+            "grid": 8,
+            "scale": 8,
+            "backbone": "vgg11_bn",
+            "channels": (8, 8, 12, 16, 16),
+            "hidden": 32,
+            "hidden_kernel": 3,
+            "dropout": 0.1,
+            "supervision": "extra",
+            "loss_grid": "input",
+            "branches": "types",
+            "types": 1,
+            "angles": "truth",
+            "root_merge": "mean",
+            "foreground": 2.0,
+        },
+        THIN_NORMALIZED
+        | {
+            "detector": "resnet",
+            "intermediate": True,
+            "refine": "st1",
+            "branches": "multi",
+            "types": 1,
+            "background": "none",
+            "pad": 0.5,
+            "upright_angle": 30.0,
+        },
+        THIN_NORMALIZED
+        | {
+            "detector": "hourglass",
+            "stacks": 2,
+            "features": 16,
+            "levels": 2,
+            "width": 16,
+            "body_norm": False,
+            "limb_norm": False,
+            "root_merge": "limb",
+            "offset": "both_axes",
         },
     ],
 }

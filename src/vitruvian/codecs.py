@@ -8,15 +8,23 @@ from torch import Tensor
 OFFSETS = ("none", "both_axes", "highest_neighbour", "local_mean")
 
 
-def encode_gaussians(xy_cell: Tensor, h: int, w: int, sigma: float) -> Tensor:
+def encode_gaussians(
+    xy_cell: Tensor, h: int, w: int, sigma: float, window: float | None = None
+) -> Tensor:
     """A Gaussian of height 1 and `sigma` cells at each joint: (B, J, 2) -> (B, J, h, w).
 
-    A joint outside the map leaves only its tail; the whole batch is one outer product.
+    A joint outside the map leaves only its tail; the whole batch is one outer product. Where several
+    persons share a map, (B, N, J, 2) -> (B, N, J, h, w), overlaps are decided by `amax(1)`.
+
+    Args:
+        window: 0 outside the square of that many cells about the joint; None: no edge.
     """
-    x = torch.arange(w, device=xy_cell.device)
-    y = torch.arange(h, device=xy_cell.device)
-    along_x = torch.exp((x - xy_cell[..., :1]).square() / (-2 * sigma**2))  # (B, J, w)
-    along_y = torch.exp((y - xy_cell[..., 1:]).square() / (-2 * sigma**2))  # (B, J, h)
+    x = torch.arange(w, device=xy_cell.device) - xy_cell[..., :1]  # (B, J, w)
+    y = torch.arange(h, device=xy_cell.device) - xy_cell[..., 1:]  # (B, J, h)
+    along_x = torch.exp(x.square() / (-2 * sigma**2))
+    along_y = torch.exp(y.square() / (-2 * sigma**2))
+    if window is not None:
+        along_x, along_y = along_x * (x.abs() <= window / 2), along_y * (y.abs() <= window / 2)
     return along_y[..., :, None] * along_x[..., None, :]
 
 
@@ -38,7 +46,9 @@ def encode_discs(xy_cell: Tensor, h: int, w: int, radius: float | Tensor) -> Ten
     return (along_y[..., :, None] + along_x[..., None, :] <= limit**2).float()
 
 
-def decode_heatmaps(heatmaps: Tensor, offset: str = "both_axes") -> tuple[Tensor, Tensor]:
+def decode_heatmaps(
+    heatmaps: Tensor, offset: str = "both_axes", cell: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The highest cell, refined: (B, J, h, w) -> xy_cell (B, J, 2), height there (B, J).
 
     Args:
@@ -47,10 +57,13 @@ def decode_heatmaps(heatmaps: Tensor, offset: str = "both_axes") -> tuple[Tensor
             the peak lies on the border (Newell et al.'s code); "highest_neighbour", a quarter cell
             towards the highest of the four neighbours (Wang & Hao); "local_mean", the mean position in
             the 5 x 5 window, weighted by its values above 0.
+        cell: whole xy_cell (B, J, 2) to refine in place of the highest ones.
     """
     h, w = heatmaps.shape[-2:]
     flat = heatmaps.flatten(2)  # (B, J, h w)
     index = flat.argmax(-1, keepdim=True)  # (B, J, 1)
+    if cell is not None:
+        index = (cell[..., 1:] * w + cell[..., :1]).long()
     height = flat.gather(-1, index)[..., 0]
     x, y = index % w, index // w
     xy_cell = torch.cat([x, y], -1).to(heatmaps.dtype)

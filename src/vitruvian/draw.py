@@ -8,6 +8,7 @@ a limb that touches one is thin and dashed.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -32,11 +33,16 @@ _DASHES = 60  # at most, for a limb that leaves the photograph far behind
 
 
 def draw_poses(
-    photo: np.ndarray, poses: Poses, skeleton: Skeleton, threshold: float = 0.3
+    photo: np.ndarray,
+    poses: Poses,
+    skeleton: Skeleton,
+    threshold: float = 0.3,
+    labels: Sequence[str] | None = None,
 ) -> np.ndarray:
     """A copy of a photograph, RGB uint8 (H, W, 3), with limbs and joints.
 
-    Joints that are not finite are left out.
+    Joints that are not finite are left out. `labels` are short words, one for each person, which
+    stand above its highest joint.
 
     Raises:
         ValueError: the poses have another number of joints than the skeleton.
@@ -46,6 +52,8 @@ def draw_poses(
     drawn = np.ascontiguousarray(photo).copy()
     for xy, score in zip(poses.xy, poses.score, strict=True):
         _draw_pose(drawn, xy, score >= threshold, skeleton)
+    for xy, label in zip(poses.xy, labels or (), strict=bool(labels)):
+        _draw_label(drawn, xy[np.isfinite(xy).all(-1)], label)
     return drawn
 
 
@@ -73,7 +81,7 @@ def write_image(path: Path | str, photo: np.ndarray, quality: int = 90) -> None:
     if not done:
         size = f"{photo.shape[1]} x {photo.shape[0]} px"
         raise UserError(f"{path} cannot be written: {size} is no size for {suffix}")
-    _write_whole(path, coded.tobytes())
+    write_whole(path, coded.tobytes())
 
 
 def _draw_pose(drawn: np.ndarray, xy: np.ndarray, sure: np.ndarray, skeleton: Skeleton) -> None:
@@ -96,6 +104,21 @@ def _draw_pose(drawn: np.ndarray, xy: np.ndarray, sure: np.ndarray, skeleton: Sk
     for j, name in enumerate(skeleton.joint_names):
         if there[j]:
             _joint(drawn, xy[j], SIDE_COLOURS[side(name)], width, bool(sure[j]))
+
+
+def _draw_label(drawn: np.ndarray, xy: np.ndarray, label: str) -> None:
+    """Light letters with a dark rim above the highest of joints (J, 2), moved into the photograph."""
+    if not len(xy):
+        return
+    scale = max(drawn.shape[:2]) / 1200 + 0.3
+    thick = max(1, round(1.5 * scale))
+    (wide, high), below = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
+    x, y = np.clip(xy[xy[:, 1].argmin()], -_FAR, _FAR)
+    left = round(float(np.clip(x - wide / 2, 2, max(drawn.shape[1] - wide - 2, 2))))
+    base = round(float(np.clip(y - 1.5 * high, high + 2, max(drawn.shape[0] - below, high + 2))))
+    for colour, width in ((_RIM, 3 * thick), (SIDE_COLOURS["middle"], thick)):
+        at, font = (left, base), cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(drawn, label, at, font, scale, colour, width, cv2.LINE_AA)
 
 
 def _line_width(drawn: np.ndarray, xy: np.ndarray) -> int:
@@ -143,7 +166,12 @@ def _fixed(xy: np.ndarray) -> tuple[int, int]:
     return x, y
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file that is whole or absent at any time.
+
+    Raises:
+        UserError: it cannot be written.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         try:

@@ -140,7 +140,7 @@ def _digest(values: np.ndarray) -> str:
 def _traced(system: System, net: Any, ask: Ask) -> onnx.ModelProto:
     H, W = net.config.crop
     image = torch.zeros(2, H, W, 3, dtype=torch.uint8)
-    with _silence():
+    with silence():
         program = torch.onnx.export(
             _Graph(system, net, ask).eval(),
             (image,),
@@ -156,7 +156,7 @@ def _traced(system: System, net: Any, ask: Ask) -> onnx.ModelProto:
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """The exporter talks on stdout, through loggers and warnings; none of it is about the user's net."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")

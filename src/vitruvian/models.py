@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,6 +34,7 @@ from pydantic import (
 )
 from safetensors import SafetensorError
 
+from vitruvian import hub
 from vitruvian.skeleton import Skeleton, skeleton_from_dict
 from vitruvian.types import Convention, UserError
 
@@ -40,6 +42,7 @@ FORMAT = 1
 MOST_PASSES = 3
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 GRAPH, FLIP_GRAPH = "model.onnx", "model.flip.onnx"
+FILES = (WEIGHTS, GRAPH, FLIP_GRAPH, CONFIG, CARD)
 BUNDLED = Path(__file__).parent / "bundled"
 
 _CURE = "copy the model again from its source"
@@ -114,6 +117,9 @@ class ModelInfo(_Part):
     convention: Convention = "PC"  # whose left its joints' names mean
     scores: tuple[dict[str, Any], ...] = ()
     parity: dict[str, Any] | None = None  # px between the graph and the net, measured at export
+    int8: dict[str, Any] | None = (
+        None  # what 8 bits cost, measured at export; None: no graph in 8 bits
+    )
     files: dict[Literal["model.safetensors", "model.onnx", "model.flip.onnx"], FileEntry] = {}
 
     @property
@@ -222,11 +228,14 @@ def find_model(name: str | Path) -> Path:
 
     Args:
         name: a model folder, a run folder (whose model is in `model/`), the name of a bundled
-            model, or "default": the bundled one with the best total of its first score.
+            model, "default": the bundled one with the best total of its first score, or an id of the
+            hub, see `vitruvian.hub`.
 
     Raises:
         UserError: there is none; the message names the nearest.
     """
+    if str(name).startswith(hub.PREFIX):
+        return hub.fetch(str(name), FILES)
     path = Path(name)
     for folder in (path, path / "model"):
         _put_back(folder)
@@ -239,9 +248,20 @@ def find_model(name: str | Path) -> Path:
         return models[str(name)]
     if path.exists():
         raise UserError(f"{name} is no model folder: it has no {CONFIG}, nor has {path / 'model'}")
+    if hub.is_hub_id(str(name)) and not _meant_here(str(name), models):
+        return hub.fetch(str(name), FILES)
     near = difflib.get_close_matches(str(name), models, 1, 0)
     nearest = f"; nearest: {near[0]!r}" if near else "; none comes with this installation"
     raise UserError(f"no model {name!r}: give a model folder or a bundled model's name{nearest}")
+
+
+def _meant_here(name: str, models: Iterable[str]) -> bool:
+    """Whether a name is rather a slip of the pen than a hub's id: its first part is known here.
+
+    A bundled model's, or that of a folder that exists.
+    """
+    first = name.partition("/")[0]
+    return Path(first).exists() or first in {model.partition("/")[0] for model in models}
 
 
 def _read_info(folder: Path) -> ModelInfo:
@@ -290,7 +310,7 @@ def check_replaceable(folder: Path) -> None:
     if not folder.is_dir():
         raise UserError(f"{folder} is a file: give another folder")
     names = {entry.name for entry in folder.iterdir()}
-    foreign = sorted(names - {WEIGHTS, GRAPH, FLIP_GRAPH, CONFIG, CARD})
+    foreign = sorted(names - set(FILES))
     if foreign or (names and CONFIG not in names):
         found = (foreign or sorted(names))[0]
         raise UserError(

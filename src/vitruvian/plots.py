@@ -30,6 +30,7 @@ COLOURS = (
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 _DPI = 150
 _SHOWN = 0.995  # of the points of a scatter, so that a few far ones do not make it a dot
+_GRID_SHOWN, _GRID_POINTS = 0.98, 700  # the same in a grid of small ones; and how many are drawn
 
 Range = tuple[float | None, float | None]
 
@@ -41,6 +42,14 @@ class Words:
     title: str
     x: str = ""
     y: str = ""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A panel of `scatter_grid`."""
+
+    xy: np.ndarray  # (n, 2); points that are not finite are left out
+    note: str = ""  # above it
 
 
 def curves(
@@ -113,6 +122,45 @@ def scatter(
     handles, labels = grid[0][-1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     figure.suptitle(_folded(words.title, figure) + "\n", fontsize=10)  # an empty line below it
+    return figure
+
+
+def scatter_grid(heads: Sequence[str], rows: Mapping[str, Sequence[Cloud]], title: str) -> Figure:
+    """Rows of point clouds, all in one scale, y downwards as in an image, with mean and RMS circle.
+
+    Of many points a share is drawn, evenly taken in their order; mean and circle are those of all. Of a
+    cloud without points only the note is written.
+
+    Args:
+        heads: of the K columns.
+        rows: K panels each, by the row's name.
+
+    Raises:
+        UserError: matplotlib is not installed.
+        ValueError: nothing to draw, or a row has another number of panels.
+    """
+    _something(rows)
+    _something(heads)
+    for name, panels in rows.items():
+        if len(panels) != len(heads):
+            raise ValueError(f"{name!r} has {len(panels)} panels, expected {len(heads)}")
+    clouds = [[c.xy[np.isfinite(c.xy).all(-1)] for c in panels] for panels in rows.values()]
+    reach = _reach([xy for row in clouds for xy in row], _GRID_SHOWN)
+    figure = _figure(1.7 * len(heads) + 0.7, 2.0 * len(rows) + 1.1)
+    grid = figure.subplots(len(rows), len(heads), sharex=True, sharey=True, squeeze=False)
+    for k, (name, panels) in enumerate(rows.items()):
+        for axes, head, xy, panel in zip(grid[k], heads, clouds[k], panels, strict=True):
+            if len(xy):
+                _cloud(axes, xy, reach, _GRID_POINTS)
+                _dress(axes, Words(""))
+            else:
+                _empty(axes)
+            axes.set_title("\n".join([head, panel.note] if k == 0 else [panel.note]), fontsize=8)
+        grid[k, 0].set_ylabel(name, fontsize=9)
+    lines = {line.get_label(): line for axes in grid.flat for line in axes.lines}
+    below: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "fontsize": 8}
+    figure.legend(lines.values(), lines.keys(), ncols=3, **below)
+    figure.suptitle(_folded(title, figure), fontsize=10)
     return figure
 
 
@@ -220,6 +268,16 @@ def encode(figure: Figure, kind: str) -> bytes:
     # An SVG's ids are drawn at random unless salted, and there is no other way to salt them.
     with matplotlib.rc_context({"svg.hashsalt": "vitruvian"}):
         figure.savefig(buffer, format=kind, dpi=_DPI, metadata=undated)
+    return buffer.getvalue() if kind == "svg" else _with_palette(buffer)
+
+
+def _with_palette(png: io.BytesIO) -> bytes:
+    """The picture in 256 colours, which to the eye are those of a plot, in less than half the bytes."""
+    from PIL import Image
+
+    few = Image.open(png).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    few.save(buffer, "png", optimize=True, dpi=(_DPI, _DPI))
     return buffer.getvalue()
 
 
@@ -267,13 +325,15 @@ def _folded(title: str, figure: Any) -> str:
     return "\n".join(textwrap.fill(line, letters) for line in title.split("\n"))
 
 
-def _cloud(axes: Axes, xy: np.ndarray, reach: float) -> None:
-    """One panel of `scatter`; its axes reach to +-`reach`."""
+def _cloud(axes: Axes, xy: np.ndarray, reach: float, most: int | None = None) -> None:
+    """One panel of a scatter; its axes reach to +-`reach`, and at most `most` points are drawn."""
+    drawn = xy
+    if most is not None and len(xy) > most:
+        drawn = xy[np.linspace(0, len(xy) - 1, most).round().astype(int)]
     # Thousands of points are one picture inside an SVG, which would be megabytes otherwise.
-    size, alpha = (4.0, 0.25) if len(xy) > 1500 else (9.0, 0.45)
-    axes.scatter(
-        xy[:, 0], xy[:, 1], s=size, color=COLOURS[0], alpha=alpha, linewidths=0, rasterized=True
-    )
+    size, alpha = (4.0, 0.25) if len(drawn) > 1500 or most is not None else (9.0, 0.45)
+    x, y = drawn.T
+    axes.scatter(x, y, s=size, color=COLOURS[0], alpha=alpha, linewidths=0, rasterized=True)
     if len(xy):
         mean = xy.mean(0)
         rms = float(np.sqrt(((xy - mean) ** 2).sum(-1).mean()))
@@ -296,9 +356,16 @@ def _cloud(axes: Axes, xy: np.ndarray, reach: float) -> None:
         axes.text(0.98, 0.02, f"{far} outside", color="0.3", **place)
 
 
-def _reach(clouds: list[np.ndarray]) -> float:
-    """Where square axes about the origin end that show nearly all points of all clouds."""
-    farthest = [np.quantile(np.abs(xy).max(-1), _SHOWN) for xy in clouds if len(xy)]
+def _empty(axes: Axes) -> None:
+    """A place in a grid where nothing but words stands."""
+    axes.spines[:].set_visible(False)
+    axes.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
+    axes.set_aspect("equal")
+
+
+def _reach(clouds: list[np.ndarray], shown: float = _SHOWN) -> float:
+    """Where square axes about the origin end that show the share `shown` of every cloud."""
+    farthest = [np.quantile(np.abs(xy).max(-1), shown) for xy in clouds if len(xy)]
     return float(np.ceil(max(farthest, default=1.0) / 0.5) * 0.5) or 1.0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -89,6 +90,10 @@ class Recipe(_Value):
         default="data",
         description="where crops are cut: data (the set's boxes), labelled, image or face",
     )
+    balance: Literal["none", "pose_types"] = Field(
+        default="none",
+        description="pose_types: persons are drawn so that each of three types is seen equally often",
+    )
     fits: tuple[Fit, ...] = Field(min_length=1)
     init: str = Field(default="none", description="the backbone's weights: none, timm, or a file")
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -162,6 +167,22 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
         except (ValueError, yaml.YAMLError):
             raise UserError(f"--set {setting}: {text!r} is not readable as YAML") from None
     return recipe_from_dict(values, "--set")
+
+
+def only(recipe: Recipe, stages: Sequence[str]) -> Recipe:
+    """The recipe with no other fits than those of some stages; with all where none is named.
+
+    Raises:
+        UserError: the recipe has no fit of a stage.
+    """
+    known = [fit.stage for fit in recipe.fits]
+    for stage in stages:
+        if stage not in known:
+            raise UserError(
+                f"recipe {recipe.name!r} has no fit of stage {stage!r}, only of {', '.join(known)}"
+            )
+    kept = tuple(fit for fit in recipe.fits if fit.stage in stages)
+    return recipe.model_copy(update={"fits": kept}) if stages else recipe
 
 
 class _Loader(yaml.SafeLoader):

@@ -5,7 +5,16 @@ import pytest
 from pydantic import ValidationError
 
 from vitruvian import geometry
-from vitruvian.data.augment import Augment, change_colour, draw_matrices, paste_occluders
+from vitruvian.data.augment import (
+    Augment,
+    Occluder,
+    change_colour,
+    draw_matrices,
+    draw_occluders,
+    hidden,
+    paint_occluder,
+    paste_occluders,
+)
 from vitruvian.types import State
 
 H, W = 48, 36
@@ -44,6 +53,17 @@ def test_scale():
     assert np.abs(degrees).max() < 1e-6
     assert not mirrored.any()
     np.testing.assert_allclose(centre, np.broadcast_to(CENTRE, centre.shape), atol=1e-4)
+
+
+def test_scale_and_rotation_in_steps():
+    augment = Augment(scale=(0.7, 1.3), scale_step=0.1, rotation=40, rotation_step=10)
+    scale, degrees, *_ = parts_of(draws(augment))
+    steps, counts = np.unique(np.round(scale / (BOX[2] / W), 4), return_counts=True)
+    np.testing.assert_allclose(steps, [0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3], atol=1e-4)
+    assert counts.min() > 30  # of 400, 57 expected
+    angles, counts = np.unique(np.round(degrees).astype(int), return_counts=True)
+    assert angles.tolist() == [-40, -30, -20, -10, 0, 10, 20, 30, 40]
+    assert counts.min() > 22  # of 400, 44 expected
 
 
 def test_scale_sigma_is_clipped_at_two():
@@ -208,3 +228,75 @@ def test_no_occluders():
     before, crop, _, state = pasted(0, occluders=0)
     np.testing.assert_array_equal(before, crop)
     assert (state == State.VISIBLE).all()
+
+
+RED = np.array([200, 30, 20], np.uint8)
+
+
+def shape(centre, half, ellipse=False, shift=None):
+    shift = None if shift is None else np.array(shift, float)
+    return Occluder(np.array(centre, float), np.array(half, float), ellipse, RED, shift)
+
+
+def painted(one, picture=None):
+    """Where a shape changes a picture: (H, W)."""
+    picture = np.zeros((H, W, 3), np.uint8) if picture is None else picture
+    paint_occluder(one, picture)
+    return (picture == RED).all(-1)
+
+
+def test_a_rectangle_and_an_ellipse_by_hand():
+    box = painted(shape((10, 20), (3, 1.5)))
+    assert box.sum() == 7 * 3
+    assert box[19:22, 7:14].all()
+    round_one = painted(shape((10, 20), (3, 2), ellipse=True))
+    rows = [round_one[y].nonzero()[0].tolist() for y in (18, 19, 20)]
+    assert rows == [[10], [8, 9, 10, 11, 12], [7, 8, 9, 10, 11, 12, 13]]
+    edge = painted(shape((0, H - 1), (2, 2)))
+    assert edge.sum() == edge[H - 3 :, :3].sum() == 9
+    assert not painted(shape((-5, 5), (3, 3))).any()
+    assert not painted(shape((10.5, 5), (0.4, 3))).any()  # between two columns
+
+
+def test_a_part_of_the_picture_fills_a_shape():
+    picture = np.arange(H * W, dtype=np.uint16).reshape(H, W, 1).repeat(3, 2).astype(np.uint8)
+    before = picture.copy()
+    paint_occluder(shape((10, 20), (2, 1), shift=(5, -7)), picture)
+    np.testing.assert_array_equal(picture[19:22, 8:13], before[12:15, 13:18])
+    picture = before.copy()
+    paint_occluder(shape((10, 20), (2, 1), shift=(500, -500)), picture)  # the nearest that there is
+    np.testing.assert_array_equal(picture[19:22, 8:13], before[0:3, W - 5 :])
+
+
+def test_a_shape_on_a_picture_of_another_size():
+    matrix = np.array([[2.0, 0, 7], [0, 2.0, -3]])
+    one = shape((10, 20), (3, 2), ellipse=True, shift=(5, -7))
+    moved = one.moved(matrix)
+    assert (moved.centre.tolist(), moved.half.tolist()) == ([27, 37], [6, 4])
+    assert moved.shift.tolist() == [10, -14]
+    points = np.random.default_rng(0).uniform(5, 25, (200, 2))
+    np.testing.assert_array_equal(moved.hides(geometry.apply(matrix, points)), one.hides(points))
+    assert 5 < one.hides(points).sum() < 50
+    assert shape((1, 2), (3, 4)).moved(matrix).shift is None
+
+
+def test_what_is_under_a_shape_is_hidden():
+    joints = np.array([[10, 20], [14, 20], [10, 20], [10, 20], [-1, 20]], float)
+    state = np.array([3, 3, 2, 1, 3], np.uint8)
+    shapes = [shape((10, 20), (3, 2)), shape((-1, 20), (3, 3))]
+    assert hidden(shapes, joints, state, H, W).tolist() == [2, 3, 2, 1, 3]  # the last: not on it
+    assert hidden([], joints, state, H, W).tolist() == state.tolist()
+
+
+def test_draws_stay_as_they_are():
+    """A run that is resumed goes on as it began: sizes, place, kind, colour, filling, in this order."""
+    rng, again = np.random.default_rng(5), np.random.default_rng(5)
+    (one,) = draw_occluders(rng, 1, 480, 360)
+    half = (0.05 + 0.15 * again.random(2)) * (360, 480)
+    centre = again.random(2) * (360, 480) - 0.5
+    ellipse = again.random() < 0.5
+    colour = again.integers(0, 256, 3)
+    assert one.half.tolist() == half.tolist()
+    assert one.centre.tolist() == centre.tolist()
+    assert (one.ellipse, one.colour.tolist()) == (ellipse, colour.tolist())
+    assert (one.shift is not None) == (again.random() < 0.5)

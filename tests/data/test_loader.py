@@ -410,6 +410,15 @@ def test_a_person_that_comes_again_is_drawn_anew():
     assert match.sum() == 1  # the first time as without weights
 
 
+def test_keys_stay_above_0_however_often_a_person_comes():
+    people = weighted([1] + [0] * 399)  # 400 draws of one person; 2^55 fits 256 times below 2^63
+    crops = next(training(people, batch=400))
+    times = Counter(crops.key.tolist())
+    assert min(times) == 1000  # as often as before the numbers ran out
+    assert max(times) == 1000 + 255 * 2**55
+    assert set(times.values()) == {1, 2}
+
+
 def test_weighted_batches_depend_on_seed_and_step_alone():
     people = weighted([1, 5, 1, 0, 2.5], noise=True)
     whole = first(training(people, batch=6), 5)

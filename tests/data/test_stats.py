@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from vitruvian.data.leeds import read_lsp, read_lspet
+from vitruvian.data.mpii import read_mpii
 from vitruvian.data.people import People
-from vitruvian.data.stats import EDGES, Stats, stats, write_plots
+from vitruvian.data.stats import EDGES, UNITS, Stats, stats
 from vitruvian.skeleton import COCO, LSP, Skeleton
-from vitruvian.types import State, UserError
+from vitruvian.types import State
 
 HAND = Skeleton("hand", ("palm", "thumb", "little_finger"))
 
@@ -155,42 +156,19 @@ def test_joints_that_a_skeleton_lacks() -> None:
     joints = np.random.default_rng(0).normal(50, 20, (4, len(COCO), 2))
     lines = stats(people(COCO, joints)).lines()
     assert "torso angle from upright, degrees: 4 persons, neck: middle of the shoulders" in lines
-    assert sum(line.endswith(" the skeleton has no head_top") for line in lines) == 2
+    assert sum(line.endswith(" the skeleton has no head_top") for line in lines) == len(UNITS)
     found = stats(people(HAND, np.zeros((4, 3, 2))))
     lacking = "left_shoulder, right_shoulder, left_hip, right_hip"
     assert f"torso angle: the skeleton has no {lacking}" in found.lines()
     assert plain(found)["torso_angle"]["lacking"] == lacking.split(", ")
 
 
-def test_nobody(six: People, tmp_path: Path) -> None:
+def test_nobody(six: People) -> None:
     nobody = six.rows(np.arange(0))
     found = stats(nobody)
     assert (found.persons, found.photographs, found.fewest, found.angles.n) == (0, 0, 0, 0)
     assert plain(found)["all_labelled"] is None
     assert "all joints labelled: - % of persons; fewest: 0 joints" in found.lines()
-    assert write_plots(nobody, tmp_path) == []
-
-
-def test_plots(six: People, tmp_path: Path) -> None:
-    written = write_plots(six, tmp_path / "new" / "folder")
-    names = ("torso_angle", "spread_head_top", "spread_left_wrist")
-    assert [path.name for path in written] == [
-        f"{name}.{kind}" for name in names for kind in ("svg", "png")
-    ]
-    assert all(path.stat().st_size > 5000 for path in written)
-
-
-def test_plots_of_what_there_is(tmp_path: Path) -> None:
-    joints = np.random.default_rng(0).normal(50, 20, (4, len(COCO), 2))
-    written = write_plots(people(COCO, joints), tmp_path)
-    assert {path.stem for path in written} == {"torso_angle", "spread_left_wrist"}
-    assert write_plots(people(HAND, np.zeros((4, 3, 2))), tmp_path) == []
-
-
-def test_plots_where_a_file_stands(six: People, tmp_path: Path) -> None:
-    (tmp_path / "plots").write_text("")
-    with pytest.raises(UserError, match=r"plots cannot be made: File exists"):
-        write_plots(six, tmp_path / "plots")
 
 
 # ---- published ----------------------------------------------------------------------------------
@@ -206,7 +184,7 @@ def test_lspet(shared: Path) -> None:
     assert found.angles.n == sum(found.angles.counts) == 4759
     shares = [round(100 * share, 1) for share in found.angles.shares.values()]
     assert shares == [43.7, 47.8, 32.8]
-    head, wrist = (row.spread for row in found.compactness[:2])
+    head, wrist = (row.spread for row in found.compactness[:2])  # in the torso
     assert head is not None
     assert wrist is not None
     assert [round(rms, 3) for rms in head.rms.values()] == [0.930, 0.414]
@@ -221,3 +199,25 @@ def test_lsp(shared: Path) -> None:
     assert round(found.sizes["torso (left_shoulder to right_hip)"].quantiles["median"]) == 140
     assert round(found.sizes["longer side of the located joints"].quantiles["median"]) == 385
     assert round(100 * found.angles.shares["below 30"], 1) == 80.9
+
+
+def test_mpii_is_not_as_compact_as_normalized_lsp(shared: Path) -> None:
+    """Sun et al. say it is (Section 4.1); units that do not depend on the photographs' size."""
+    sets = (
+        read_lsp(shared / "oracles" / "lsp"),
+        read_mpii(shared / "data" / "mpii" / "valid.h5"),
+    )
+    lsp, mpii = (
+        {row.position: row.spread for row in stats(people).compactness[5:]} for people in sets
+    )
+    for position, normalized, of_lsp, of_mpii in (
+        ("head_top - torso centre", "body", [0.519, 0.193], [0.517, 0.289]),
+        ("left_wrist - left_shoulder", "limb", [0.664, 0.692, 0.412], [0.573, 0.631, 0.418]),
+        ("left_ankle - left_hip", "limb", [0.782, 0.784, 0.551], [0.734, 0.845, 0.633]),
+    ):
+        theirs, ours = lsp[position], mpii[position]
+        assert theirs is not None
+        assert ours is not None
+        assert [round(rms, 3) for rms in theirs.rms.values()] == of_lsp
+        assert [round(rms, 3) for rms in ours.rms.values()] == of_mpii
+        assert ours.rms["raw"] > 1.3 * theirs.rms[normalized]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
 from vitruvian.data.union import converted
 from vitruvian.learn import run as runs
-from vitruvian.learn.folder import read_run
+from vitruvian.learn.folder import MODEL, read_run
+from vitruvian.models import read_model
 from vitruvian.skeleton import COCO, LSP, MPII, Skeleton
 from vitruvian.types import Convention, State, UserError
 
@@ -102,6 +104,42 @@ def test_a_union_is_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str
         with pytest.raises(UserError, match=words) as caught:
             trained(folder, *data, **more)
         assert "choose another --out" in str(caught.value)
+
+
+@pytest.mark.usefixtures("sets")
+def test_pose_types_are_drawn_equally_often(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights: list[np.ndarray | None] = []
+    train = runs.train
+
+    def watched(session: Any) -> bool:
+        weights.append(session.people.weight)
+        return train(session)
+
+    monkeypatch.setattr(runs, "train", watched)
+    folder, settings = tmp_path / "run", (*SMALL, "balance=pose_types")
+    assert trained(folder, "lsp", "extra", settings=settings)
+    said = capsys.readouterr().err
+    counts = re.search(
+        r"pose types of (\d+), (\d+) and (\d+) persons are drawn equally often\n", said
+    )
+    assert counts is not None
+    sizes = [int(count) for count in counts.groups()]
+    assert sum(sizes) == 20
+    assert "skeleton lsp, PC: lsp 8 persons, extra 12 persons\n" in said  # no shares: not theirs
+    assert weights[0] is not None
+    heights = np.repeat([20 / 3 / size for size in sizes], sizes)
+    np.testing.assert_allclose(np.sort(weights[0]), np.sort(heights))
+    assert read_run(folder)[0].balance == "pose_types"
+    with pytest.raises(UserError, match=r"balance was 'pose_types', is 'none'"):
+        trained(folder, "lsp", "extra")
+    assert trained(tmp_path / "plain", "lsp", "extra")
+    assert weights[1] is None
+    assert "pose types" not in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"balance=pose_types and --weight both say .* give one"):
+        trained(tmp_path / "both", "lsp", "extra", settings=settings, weights=(1.0, 2.0))
+    assert not (tmp_path / "both").exists()
 
 
 def test_joints_that_nobody_has_are_named(
@@ -198,3 +236,27 @@ def test_the_union_of_sun_et_al(shared: Path) -> None:
     ends = np.cumsum([source.train for source in sources])[:-1]
     np.testing.assert_allclose([part.sum() for part in np.split(drawn, ends)], [2, 1, 1])
     assert (people.state >= State.OCCLUDED).any(0).all()
+
+
+@pytest.mark.usefixtures("sets")
+def test_a_stage_alone_answers_with_what_was_trained(tmp_path: Path) -> None:
+    settings = (
+        "config.crop=[64, 64]", "config.channels=[4, 4, 8, 8]", "config.width=8", "config.levels=2",
+        "precision=fp32", *(f"fits.{n}.{what}" for n in range(3) for what in ("batch=4", "steps=1")),
+    )  # fmt: skip
+    first, second = tmp_path / "first", tmp_path / "second"
+    options = runs.Options("part_heatmaps/compact", first, settings, ("lsp=x",), device="cpu")
+    options = replace(options, workers=0, quiet=True, stages=("detect",))
+    assert runs.run(options)
+    recipe, about = read_run(first)
+    assert [fit.stage for fit in recipe.fits] == ["detect"]
+    assert "--stage detect" in about["command"]
+    assert read_model(first / MODEL).predict.upto == "detect"
+    assert runs.run(replace(options, out=second, stages=("regress",), start_from=str(first)))
+    assert read_model(second / MODEL).predict.upto == "regress"
+    third = replace(options, out=tmp_path / "third", stages=("joint",), start_from=str(second))
+    assert runs.run(third)
+    assert read_model(third.out / MODEL).predict.upto is None
+    fourth = replace(options, out=tmp_path / "fourth", start_from=str(third.out))
+    assert runs.run(fourth)  # its detector, trained on
+    assert read_model(fourth.out / MODEL).predict.upto is None

@@ -219,6 +219,53 @@ def test_macro_differences() -> None:
     assert gaps["micro"].certain
 
 
+# ---- one part against another ---------------------------------------------------------------------
+PARTS = (Figure("more", (0,), minus=(1,)), Figure("macro", (0, 1), True, minus=(2,)))
+
+
+def test_a_part_minus_another_by_hand() -> None:
+    whole = np.array([[4, 2, 10], [4, 2, 10]])
+    part = np.array([[1, 2, 6], [3, 0, 6]])
+    found = estimates(Tally(part, whole, PARTS), draw(0), resamples=200)
+    assert found["more"].value == pytest.approx(4 / 8 - 2 / 4)
+    assert found["macro"].value == pytest.approx((4 / 8 + 2 / 4) / 2 - 12 / 20)
+    assert (found["more"].low, found["more"].high) == (1 / 4 - 1, 3 / 4)  # one image twice
+    assert (found["more"].n, found["macro"].n) == (8, 12)
+
+
+def test_a_difference_of_differences_by_hand() -> None:
+    """One system rises from 2 to 6 of 8 on the one part, and from 2 to 3 of 4 on the other."""
+    whole = np.array([[4, 2, 10], [4, 2, 10]])
+    one = Tally(np.array([[1, 1, 5], [1, 1, 5]]), whole, PARTS)
+    other = Tally(np.array([[3, 1, 5], [3, 2, 5]]), whole, PARTS)
+    gap = differences(one, other, draw(0), resamples=200)["more"]
+    assert gap.value == pytest.approx(4 / 8 - 1 / 4)
+    # the first image alone gains 2 of 4 and nothing, the second 2 of 4 and 1 of 2
+    assert (gap.low, gap.high) == pytest.approx((0, 1 / 2))
+    assert not gap.certain
+    same = differences(one, one, draw(0), resamples=200)["more"]
+    assert same == Difference(0, 0, 0, 1)
+
+
+def test_gains_are_paired() -> None:
+    """Images are of very different difficulty, and each gains two joints of ten on the first part."""
+    rng = draw(4)
+    easy = rng.integers(0, 8, (60, 1))
+    whole = np.full((60, 2), 10)
+    figures = (Figure("more", (0,), minus=(1,)),)
+    one = Tally(np.repeat(easy, 2, 1), whole, figures)
+    other = Tally(np.concatenate([easy + 2, easy], 1), whole, figures)
+    gap = differences(one, other, draw(5))["more"]
+    assert (gap.value, gap.low, gap.high) == pytest.approx((0.2, 0.2, 0.2))
+    assert gap.certain
+
+
+def test_a_part_that_nobody_has() -> None:
+    whole = np.array([[4, 0, 1], [4, 0, 1]])
+    found = estimates(Tally(whole / 2, whole, PARTS), draw(0), resamples=20)["more"]
+    assert np.isnan([found.value, found.low, found.high]).all()
+
+
 def test_plain_values() -> None:
     whole = {"value": 0.5, "low": 0.25, "high": 0.75}
     assert Estimate(0.5, 0.25, 0.75, 8).to_dict() == whole | {"n": 8}

@@ -148,6 +148,7 @@ def test_one_line_says_what_was_measured() -> None:
         ({"decoding": "soft"}, "decoding: soft"),
         ({"left_out": "nobody"}, "left out: nobody"),
         ({"source": "another"}, "source: another"),
+        ({"occluders": "3 pasted"}, "; occluders: 3 pasted;"),
     ],
 )
 def test_a_change_is_said(change: dict[str, Any], says: str) -> None:
@@ -203,6 +204,7 @@ def test_only_names_and_sources_may_differ() -> None:
         "box": "whole image",
         "flip_test": True,
         "decoding": "argmax",
+        "occluders": "3 pasted on each person, seed 0",
     }
     of_sticks = {"metric", "rule", "parts"}
     whole = replace(PCK, data="some")

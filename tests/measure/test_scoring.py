@@ -179,6 +179,50 @@ def test_cuts_by_occlusion_and_side() -> None:
     assert list(run(ARM_PCK, seen, pred).cuts) == ["swapped"]
 
 
+def hidden_arms() -> tuple[Truth, np.ndarray]:
+    """Three persons whose hidden joints are an elbow, an elbow and its wrist, and a knee; see `gains`."""
+    truth = people()
+    truth = replace(truth, xy=truth.xy[:3], state=np.full((3, J), State.VISIBLE))
+    elbow, wrist, knee = LSP.index("left_elbow", "left_wrist", "right_knee")
+    truth.state[0, elbow] = truth.state[1, elbow] = truth.state[1, wrist] = State.OCCLUDED
+    truth.state[2, knee] = State.OCCLUDED
+    pred = truth.xy.copy()
+    pred[0, elbow] = pred[1, wrist] = pred[0, LSP.index("neck")] = np.nan
+    return truth, pred
+
+
+def test_hidden_joints_between_visible_ones() -> None:
+    truth, pred = hidden_arms()
+    got = run(PCK, truth, pred)
+    assert correct(got.cuts["occlusion"]) == {
+        "visible": (37, 38),
+        "occluded": (2, 4),
+        "occluded, inferable": (1, 2),
+        "all others": (38, 40),
+    }
+    macro = run(replace(PCK, averaging="macro"), truth, pred).cuts["occlusion"]
+    assert macro["occluded"].value == pytest.approx((1 / 2 + 0 + 1) / 3)  # elbow, wrist, knee
+    assert macro["occluded, inferable"].value == pytest.approx(1 / 2)  # elbow and knee
+
+
+def test_gains_on_hidden_joints() -> None:
+    """The second system finds the elbow and loses the knee and a visible neck."""
+    truth, pred = hidden_arms()
+    better = truth.xy.copy()
+    better[2, LSP.index("right_knee")] = better[:2, LSP.index("neck")] = np.nan
+    one, other = (tally_of(PCK, truth, xy)[0] for xy in (pred, better))
+    gaps = differences(one, other, np.random.default_rng(0))
+    occluded, visible = 3 / 4 - 2 / 4, 36 / 38 - 37 / 38
+    assert gaps["cut: occlusion/occluded"].value == pytest.approx(occluded)
+    assert gaps["cut: occlusion/visible"].value == pytest.approx(visible)
+    assert gaps["gain: occluded minus visible"].value == pytest.approx(occluded - visible)
+    inferable = gaps["gain: occluded, inferable minus all others"].value
+    assert inferable == pytest.approx((1 / 2 - 1 / 2) - (38 / 40 - 38 / 40))
+    plain = tally_of(PCK, replace(truth, state=np.full((3, J), State.VISIBLE)), pred)[0]
+    gains = {figure.label for figure in plain.figures if figure.label.startswith("gain")}
+    assert gains == {f"gain: torso at {part} minus 0-45 degrees" for part in ("45-90", "90-180")}
+
+
 def test_a_group_without_sides_is_not_swapped() -> None:
     truth = people()
     swapped = run(PCK, truth, truth.xy[:, LSP.swap]).cuts["swapped"]
@@ -376,7 +420,7 @@ def test_truths_that_cannot_be_scored() -> None:
 def test_another_skeletons_joints_are_found_by_name() -> None:
     """The protocol of LSP on joints in another order, with one more."""
     names = ("nose", *LSP.joint_names[::-1])
-    other = Skeleton("other", names, LSP.flip_pairs, references=LSP.references)
+    other = Skeleton("other", names, LSP.flip_pairs, LSP.limbs, LSP.references)
     truth = people()
     pred = shifted(truth, 12)
 

@@ -15,6 +15,7 @@ from vitruvian.skeleton import Skeleton
 from vitruvian.types import UserError
 from vitruvian.use import compare as compare_module
 from vitruvian.use.compare import Request, compare, named, open_rows
+from vitruvian.use.occluders import Occluders
 from vitruvian.use.scores import score_file, write_json
 
 PROTOCOL = "lsp-pck-pc"
@@ -227,6 +228,49 @@ def test_a_file_that_only_looks_like_a_result(files, truth):
 )
 def test_options_that_would_do_nothing_are_refused(saved, more, option):
     assert fault(saved("old.json"), **more).startswith(option)
+
+
+# ---- shapes pasted on the photographs ---------------------------------------------------------------
+def test_models_see_the_same_shapes(models, truth, people):
+    """One misses what is hidden by them, the other finds it; both are scored on the same truth."""
+    models(
+        a=drawn.model_of(drawn.answering(people, people.joints)),
+        b=drawn.model_of(drawn.answering(people, drawn.off_by(people, 1, slice(0, 10)))),
+    )
+    found = compare(request("a", "b", truth=truth, occluders=Occluders(3, 1)))
+    assert found.protocol.occluders == "3 pasted on each person, seed 1"
+    assert found.entries[1].against_first["total"].value == pytest.approx(-0.25)
+    plain = compare(request("a", truth=truth)).entries[0].result
+    hidden = [e.result.cuts["occlusion"]["occluded"].n for e in found.entries]
+    assert hidden[0] == hidden[1] > plain.cuts["occlusion"]["occluded"].n
+
+
+def test_figures_with_and_without_shapes_are_not_compared(models, files, truth, people, saved):
+    models(a=drawn.model_of(drawn.answering(people, people.joints)))
+    (entry,) = compare(request("a", truth=truth, occluders=Occluders(3))).entries
+    about = {"data": "figures", "subset": "all", "provenance": ""}
+    write_json(files / "pasted.json", about | entry.result.to_dict())
+    said = fault("a", files / "pasted.json", truth=truth)
+    assert "cannot be compared: occluders is 'none' in the first and '3 pasted on" in said
+    again = compare(request("a", files / "pasted.json", truth=truth, occluders=Occluders(3)))
+    assert again.entries[0].result.total == again.entries[1].result.total
+    said = fault("a", files / "pasted.json", truth=truth, occluders=Occluders(3, 1))
+    assert "seed 1' in the first and '3 pasted on each person, seed 0' in the second" in said
+    said = fault("a", saved("old.json"), truth=truth, occluders=Occluders(3))
+    assert "occluders is" in said
+
+
+def test_where_nothing_can_be_pasted(files, truth, saved, models):
+    def never(image, flip):
+        pytest.fail("ran")
+
+    models(a=drawn.model_of(never))
+    said = fault(files / "good.npz", truth=truth, occluders=Occluders(3))
+    assert "good.npz holds predictions, made of photographs as they are: leave --occluders" in said
+    assert fault(saved("old.json"), occluders=Occluders(3)).startswith("--occluders is about what")
+    said = fault("a", truth=truth, published="lsp-pc", occluders=Occluders(3))
+    assert said.startswith("published rows 'lsp-pc': ")
+    assert "occluders is" in said
 
 
 # ---- names ---------------------------------------------------------------------------------------

@@ -12,8 +12,17 @@ import pytest
 
 import drawn
 from vitruvian.measure.intervals import Difference, Estimate
+from vitruvian.types import State
 from vitruvian.use.compare import Request, compare
-from vitruvian.use.compare_tables import FORMATS, below, gap_words, grid, markdown_table
+from vitruvian.use.compare_tables import (
+    FORMATS,
+    below,
+    gap_words,
+    grid,
+    markdown,
+    markdown_table,
+    parts_grid,
+)
 from vitruvian.use.scores import score_file, write_json
 
 PROTOCOL = "lsp-pck-pc"
@@ -50,22 +59,55 @@ def test_every_format_has_every_row(compared):
 
 def test_text_is_not_cut(compared):
     lines = FORMATS["text"](compared).splitlines()
-    table = [line for line in lines if line[0] in "│┃"]
-    assert len(table) == 1 + 2 + len(compared.published)
-    assert len({len(line) for line in table}) == 1
-    assert not any("…" in line for line in table)
+    drawn_lines = [line for line in lines if line[0] in "│┃"]
+    rows = 1 + 2 + len(compared.published)
+    for table in (drawn_lines[:rows], drawn_lines[rows:]):
+        assert len({len(line) for line in table}) == 1
+    assert len(drawn_lines) == rows + 1 + len(parts_grid(compared)[1])
+    assert not any("…" in line for line in drawn_lines)
     assert lines[0].startswith("figures all: ")
     assert sum(PROTOCOL in line for line in lines) == 1  # the protocol, in one line
 
 
 def test_markdown_has_as_many_cells_in_every_row(compared):
     lines = FORMATS["markdown"](compared).splitlines()
-    table = [line for line in lines if line.startswith("|")]
-    cells = {len(re.split(r"(?<!\\)\|", line)) for line in table}
-    assert len(table) == 2 + 2 + len(compared.published)
-    assert len(cells) == 1
-    assert any("a \\| b" in line for line in table)
-    assert set(table[1]) == set("|-:")
+    found = [line for line in lines if line.startswith("|")]
+    rows = 2 + 2 + len(compared.published)
+    for table in (found[:rows], found[rows:]):
+        assert len({len(re.split(r"(?<!\\)\|", line)) for line in table}) == 1
+        assert any("a \\| b" in line for line in table)
+        assert set(table[1]) == set("|-:")
+    assert len(found) == rows + 2 + len(parts_grid(compared)[1])
+    assert not any(line.startswith("| gain") for line in markdown(compared, False).splitlines())
+
+
+def test_parts_stand_in_a_table_of_their_own(folder, truth):
+    """The second loses every hidden joint, the third takes left for right."""
+    people = drawn.opened(truth)
+    hidden = people.state == State.OCCLUDED
+    lost = people.joints.astype(float)
+    lost[hidden] += 1000
+    drawn.write_poses(folder / "lost.npz", lost)
+    drawn.write_poses(folder / "turned.npz", people.joints[:, people.skeleton.swap])
+    items = tuple(str(folder / f"{name}.npz") for name in ("good", "lost", "turned"))
+    found = compare(Request(items, truth, PROTOCOL, "all"))
+    head, rows = parts_grid(found)
+    assert head == ["against good, points", "lost", "turned"]
+    shown = {row[0]: row[1:] for row in rows}
+    assert shown["occlusion: visible"][0] == "+0.0 (+0.0 to +0.0)"
+    assert shown["occlusion: occluded"][0] == "-100.0 (-100.0 to -100.0)"
+    assert shown["gain: occluded minus visible"][0] == "-100.0 (-100.0 to -100.0)"
+    others = found.entries[1].result.cuts["occlusion"]["all others"].value
+    gain = found.entries[1].against_first["gain: occluded, inferable minus all others"].value
+    assert gain == pytest.approx(-1 - (others - 1))
+    assert shown["swapped: all pairs"][0] == "+0.0 (+0.0 to +0.0)"
+    assert float(shown["swapped: all pairs"][1].split()[0]) > 50
+    assert "swapped: head" not in shown
+    assert shown["torso angle, degrees: 0-45"][0].startswith("-")
+    assert any(line.startswith("occluded: hidden joints; inferable:") for line in below(found))
+    alone = compare(Request(items[:1], truth, PROTOCOL, "all"))
+    assert parts_grid(alone)[1] == []
+    assert not any(line.startswith("occluded:") for line in below(alone))
 
 
 def test_markdown_escapes_headers_too():
@@ -174,3 +216,4 @@ def test_what_a_row_does_not_state_is_said(compared):
 def test_no_minus_zero():
     assert gap_words(Difference(-0.0004, -0.0004, 0.01, 1.0)) == "+0.0 (+0.0 to +1.0)"
     assert gap_words(None) == ""
+    assert gap_words(Difference(*[float("nan")] * 4)) == ""

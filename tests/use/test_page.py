@@ -73,6 +73,33 @@ def test_a_page(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["index.html"]
 
 
+def test_heatmaps_stand_beside_their_photograph(tmp_path: Path) -> None:
+    with Page(tmp_path / "index.html", "Poses", ARM, 0.3, MADE) as page:
+        page.photo("a.jpg", None, poses([1, 1], [1, 1]))
+        page.maps("a.jpg", tmp_path / "maps" / "a-all.jpg")
+        for i in (1, 2):
+            files = [tmp_path / "maps" / f"a #{i}{end}" for end in (".jpg", ".npz")]
+            page.maps(f"<a>.jpg, person {i}", *files)
+    seen = Reader((tmp_path / "index.html").read_text())
+    assert seen.values("figure", "class") == [None, None, "wide", "wide"]
+    assert seen.values("img", "src") == ["maps/a-all.jpg", "maps/a%20%231.jpg", "maps/a%20%232.jpg"]
+    assert seen.values("img", "alt")[1] == "heatmaps of <a>.jpg, person 1"
+    assert "maps/a%20%231.npz" in seen.values("a", "href")
+    for words in ("<a>.jpg, person 2", "all joints at once", "the heatmaps as arrays"):
+        assert words in seen.text
+    assert "1 photograph, 2 persons, heatmaps of 2 persons." in seen.text
+
+
+def test_a_page_of_heatmaps_alone(tmp_path: Path) -> None:
+    with Page(tmp_path / "index.html", "Heatmaps", ARM, 0.3, MADE) as page:
+        page.maps("a", "a.jpg", "a.npz")
+    assert (
+        Reader((tmp_path / "index.html").read_text())
+        .text.rstrip()
+        .endswith("heatmaps of 1 person.")
+    )
+
+
 def test_nothing_comes_from_elsewhere(tmp_path: Path) -> None:
     with Page(tmp_path / "p.html", "Poses", ARM, 0.3, MADE) as page:
         page.photo("a.jpg", tmp_path / "javascript:a.jpg", poses([1, 1]))

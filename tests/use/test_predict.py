@@ -16,56 +16,16 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from dots import INFO, MODEL, brightest, dots, save
+from vitruvian import geometry
 from vitruvian.data import photos as photo_files
-from vitruvian.models import FLIP_GRAPH, GRAPH, ModelInfo, Predict, Preprocessing, write_model
-from vitruvian.skeleton import Skeleton
+from vitruvian.models import FLIP_GRAPH, GRAPH, write_model
 from vitruvian.types import Poses, UserError
+from vitruvian.use import ahead, reading
 from vitruvian.use import predict as module
 from vitruvian.use.files import CocoWriter, list_photos, read_boxes
-from vitruvian.use.predict import Model, load, predict_photos
+from vitruvian.use.predict import Model, Sighting, find_in_photos, load, predict_photos
 from vitruvian.use.runners import onnx_runner, open_runner
-
-DOTS = Skeleton("dots", ("a", "b", "c"))
-INFO = ModelInfo(
-    name="dots",
-    system="none",
-    config={},
-    skeleton=DOTS,
-    preprocessing=Preprocessing(crop=(64, 48)),
-    predict=Predict(passes=2, threshold=0.5),
-    parameters=0,
-    gmacs=0,
-)
-
-
-def brightest(crops: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Joint j is the centre of light of channel j, and sure if that is bright enough."""
-    most = crops.max((1, 2)).astype(np.float64)
-    light = crops * (crops > most[:, None, None] / 4)
-    total = np.maximum(light.sum((1, 2)), 1)
-    rows, columns = np.indices(crops.shape[1:3])
-    x = (light * columns[None, ..., None]).sum((1, 2)) / total
-    y = (light * rows[None, ..., None]).sum((1, 2)) / total
-    score = np.minimum(most / 30, 1) * (most > 12)
-    return np.stack([x, y], -1).astype(np.float32), score.astype(np.float32)
-
-
-MODEL = Model(INFO, brightest, Path())
-
-
-def dots(size: tuple[int, int], *places: tuple[float, float], side: int = 5) -> np.ndarray:
-    """A photograph with a red, a green and a blue square around three places."""
-    photo = np.zeros((*size, 3), np.uint8)
-    for channel, (x, y) in enumerate(places):
-        left, top = round(x) - side // 2, round(y) - side // 2
-        photo[max(0, top) : top + side, max(0, left) : left + side, channel] = 255
-    return photo
-
-
-def save(photo: np.ndarray, path: Path, **options: object) -> Path:
-    Image.fromarray(photo).save(path, **options)
-    return path
-
 
 # ---- one photograph ------------------------------------------------------------------------------
 
@@ -130,6 +90,34 @@ def test_a_crop_shows_its_box() -> None:
     assert (seen[0][0] > 0).all(-1).nonzero()[0].tolist() == [0, 63]
     assert (seen[0][0] == 255).all(-1).nonzero()[1].tolist() == [0, 47]
     np.testing.assert_allclose(poses.xy[0, 0], [63.5, 81.5], atol=1e-4)
+
+
+@pytest.mark.parametrize("boxes", [None, [[300, 250, 200, 250], [0, 0, 900, 700]]])
+@pytest.mark.parametrize("passes", [1, 3])
+def test_the_crops_that_the_net_saw_last(
+    boxes: list[list[float]] | None, passes: int, tmp_path: Path
+) -> None:
+    """To the pixel, though a JPEG was decoded smaller at first."""
+    seen: list[np.ndarray] = []
+
+    def record(crops: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray]:
+        seen.extend(crops)
+        return brightest(crops, flip)
+
+    model = Model(INFO, record, Path())
+    photo = dots((1400, 1600), (400, 300), (440, 320), (380, 380), side=15)
+    path = save(photo, tmp_path / "a.jpg")
+    given = boxes and {"a.jpg": boxes}
+    ((_, picture, many),) = find_in_photos(model, [path], given, passes, pictures=False)
+    assert picture is None
+    assert isinstance(many, Sighting)
+    for found in (model.find(path, boxes, passes), many):
+        persons = len(found.poses)
+        assert persons == (1 if boxes is None else 2)
+        for i in range(persons):
+            np.testing.assert_array_equal(found.crop(i), seen[i - persons])
+            xy = geometry.apply(found.to_image[i], brightest(found.crop(i)[None], False)[0][0])
+            np.testing.assert_allclose(found.poses.xy[i], xy, rtol=1e-5)
 
 
 def test_kinds_of_photographs(tmp_path: Path) -> None:
@@ -269,7 +257,7 @@ def test_photographs_are_let_go(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     """Whatever their number, few are alive at once."""
     alive: set[int] = set()
     most = 0
-    read = module.read_photo
+    read = reading.read_photo
 
     def counted(*arguments: object) -> tuple[np.ndarray, int]:
         nonlocal most
@@ -280,7 +268,7 @@ def test_photographs_are_let_go(folder: Path, monkeypatch: pytest.MonkeyPatch) -
         weakref.finalize(photo, alive.discard, number)
         return photo, factor
 
-    monkeypatch.setattr(module, "read_photo", counted)
+    monkeypatch.setattr(reading, "read_photo", counted)
     good = [folder / "03.png", folder / "04.jpg"]
     endless = itertools.islice(itertools.cycle(good), 400)
     for _ in predict_photos(MODEL, endless, batch=8):
@@ -309,16 +297,15 @@ def test_huge_photographs_are_held_one_at_a_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting: list[int] = []
-    monkeypatch.setattr(module, "_AHEAD", 10)
-    monkeypatch.setattr(module, "_TOGETHER", 10)
-    groups = module._groups
+    monkeypatch.setattr(ahead, "AHEAD", 10)
+    monkeypatch.setattr(ahead, "TOGETHER", 10)
 
-    def counted(items: object, batch: int) -> Iterator[object]:
-        for group in groups(items, batch):  # type: ignore[arg-type]
+    def counted(*arguments: object) -> Iterator[object]:
+        for group in ahead.grouped(*arguments):  # type: ignore[arg-type]
             waiting.append(len(group))
             yield group
 
-    monkeypatch.setattr(module, "_groups", counted)
+    monkeypatch.setattr(module, "grouped", counted)
     assert len(list(predict_photos(MODEL, [folder / "03.png"] * 5))) == 5
     assert waiting == [1] * 5
 
@@ -555,3 +542,95 @@ def test_boxes_files_that_are_none(tmp_path: Path, name: str, text: str | None, 
         read_boxes(tmp_path / name)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+# ---- iterators -----------------------------------------------------------------------------------
+
+
+def test_many_in_many_out(folder: Path) -> None:
+    """Files and arrays among each other, each as if it were alone."""
+    paths = [folder / "03.png", str(folder / "04.jpg"), folder / "05.jpg"]
+    photos = [
+        *paths,
+        photo_files.read_photo(paths[0])[0],
+        photo_files.read_photo(paths[1])[0][..., 0],
+    ]
+    found = list(MODEL.predict(photos, batch_size=2))
+    assert [poses.name for poses in found[:3]] == [str(path) for path in paths]
+    for one, poses in zip(photos, found, strict=True):
+        expected = MODEL.predict(one)
+        np.testing.assert_array_equal(poses.xy, expected.xy)
+        np.testing.assert_array_equal(poses.draw(), expected.draw())
+        assert poses.source == expected.source
+
+
+def test_an_array_of_photographs() -> None:
+    photos = np.stack([dots((90, 80), (20 + x, 30), (42, 34), (26, 61)) for x in range(3)])
+    found = list(MODEL.predict(photos, passes=1))
+    assert [round(float(poses.xy[0, 0, 0])) for poses in found] == [20, 21, 22]
+    assert {poses.source for poses in found} == {("image",)}
+
+
+def test_photographs_are_taken_as_they_are_needed() -> None:
+    taken = 0
+
+    def endless() -> Iterator[np.ndarray]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield dots((90, 80), (20, 30), (42, 34), (26, 61))
+
+    assert len(list(itertools.islice(MODEL.predict(endless(), batch_size=2), 10))) == 10
+    assert taken < 30
+
+
+def test_boxes_that_go_along(folder: Path) -> None:
+    photo = dots((90, 80), (20, 30), (42, 34), (26, 61))
+    boxes = [None, [[0, 0, 60, 80], [10, 10, 50, 70]], []]
+    found = list(MODEL.predict([photo, folder / "03.png", photo], boxes))
+    assert [poses.source for poses in found] == [("image+pass2",), ("user", "user"), ()]
+    (named,) = MODEL.predict([folder / "03.png"], {"03.png": [[0, 0, 60, 80]]})
+    assert named.box.tolist() == [[-0.5, -0.5, 60, 80]]
+    with pytest.raises(UserError, match="boxes of 1 photographs alone"):
+        list(MODEL.predict([photo, photo], [None]))
+
+
+def test_a_photograph_that_cannot_be_read_ends_it(folder: Path) -> None:
+    for bad, words in ((folder / "07.jpg", "07.jpg"), (np.zeros((2, 2)), "array 1: a photograph")):
+        answers = MODEL.predict([folder / "03.png", bad])
+        next(answers)
+        with pytest.raises(UserError, match=words):
+            next(answers)
+    with pytest.raises(UserError, match="batch_size is 0"):
+        MODEL.predict([], batch_size=0)
+
+
+class Corner:
+    """A detector that finds one person in the top left corner of each photograph."""
+
+    name = "corner"
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        self.shapes += [image.shape for image in images]
+        return [(np.array([[-0.5, -0.5, 60, 80]], np.float32), np.ones(1))] * len(images)
+
+
+def test_a_detector_sees_every_pixel(tmp_path: Path) -> None:
+    """Of a large JPEG too, which would be decoded smaller for one crop; and asks for no second look."""
+    photo = dots((1400, 1600), (20, 30), (42, 34), (26, 61))
+    path, corner = save(photo, tmp_path / "a.jpg", quality=95, subsampling=0), Corner()
+    one = MODEL.predict(path, detector=corner)
+    (many,) = MODEL.predict([path], detector=corner)
+    ((_, _, listed),) = predict_photos(MODEL, [path], detector=corner)
+    assert isinstance(listed, Poses)
+    assert corner.shapes == [(1400, 1600, 3)] * 3
+    for poses in (one, many, listed):
+        assert poses.source == ("detector:corner",)  # type: ignore[attr-defined]
+        assert poses.box.tolist() == [[-0.5, -0.5, 60, 80]]
+        assert np.abs(poses.xy[0] - [[20, 30], [42, 34], [26, 61]]).max() < 0.6
+    given = MODEL.predict(path, [[0, 0, 60, 80]], detector=corner)
+    assert given.source == ("user",)
+    assert len(corner.shapes) == 3

@@ -23,6 +23,7 @@ from vitruvian.types import State, UserError
 from vitruvian.use import compare as compare_module
 from vitruvian.use.compare import Comparison, Entry, Request
 from vitruvian.use.evaluate import protocol_for, truth_of
+from vitruvian.use.occluders import Occluders
 from vitruvian.use.report import Files, make_report, own_command
 from vitruvian.use.report_page import Section, page
 from vitruvian.use.report_pictures import picture_sections
@@ -107,6 +108,8 @@ def test_markdown_is_tables_of_equal_rows(written):
     assert "| PCK@0.1: wrist |" in text
     assert "## Against good, points" in text
     assert "| AUC 0-0.2 | -10.0 (" in text
+    assert text.count("| gain: occluded minus visible |") == 1
+    assert "| occlusion: occluded, inferable |" in text
 
 
 def test_json_lies_beside_the_markdown(written):
@@ -260,6 +263,21 @@ def test_training_curves_run_on_over_the_fits(monkeypatch, people, truth, tmp_pa
     assert "run@first whole=run elsewhere" in text
 
 
+def test_shapes_are_shown_where_they_are_pasted(monkeypatch, people, truth, tmp_path):
+    """Of a model that knows every joint, on the same persons with and without them."""
+    model = drawn.model_of(drawn.answering(people, people.joints))
+    monkeypatch.setattr(compare_module, "load", lambda name, device: model)
+    pictures = []
+    for name, pasted in (("plain", None), ("pasted", Occluders(4))):
+        made = report(tmp_path / name, "a", truth=truth, worst=20, occluders=pasted)
+        assert made.comparison.protocol.occluders == ("none" if pasted is None else str(pasted))
+        found = sorted((tmp_path / name / "page").glob("worst-0-*.jpg"))
+        assert len(found) == 20
+        pictures.append([cv2.imread(str(path)).astype(int) for path in found])
+    changed = [(np.abs(a - b).max(-1) > 60).mean() for a, b in zip(*pictures, strict=True)]
+    assert np.mean(changed) > 0.03
+
+
 # ---- other protocols and items -------------------------------------------------------------------
 def test_sticks(people, truth, tmp_path):
     drawn.write_poses(tmp_path / "p.npz", people.joints)
@@ -312,6 +330,8 @@ def test_the_command_has_every_option_and_no_path():
         "--markdown docs/results/x.md --flip"
     )
     files = Files(Path("/out/page"), Path("/elsewhere/x.md"))
+    pasted = Request(items=("default",), truth="lspet=/d", occluders=Occluders(4, 2))
+    assert "--occluders 4 --occluders-seed 2 " in own_command(pasted, files)
     short = own_command(Request(items=("default",), truth="lspet=/d"), files)
     assert short == "vitruvian report default --truth lspet=PATH --out page --markdown x.md"
 

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 import drawn
+from vitruvian.measure.peaks import count_peaks
 from vitruvian.measure.protocol_table import PROTOCOLS
 from vitruvian.measure.protocols import NOT_STATED
 from vitruvian.models import Predict
 from vitruvian.skeleton import LSP, MPII, Skeleton
-from vitruvian.types import UserError
+from vitruvian.types import State, UserError
 from vitruvian.use import scores
+from vitruvian.use.occluders import Occluders
 from vitruvian.use.scores import Scored, open_truth, score_file, score_model, subset_name
 
 PROTOCOL = "lsp-pck-pc"
@@ -255,6 +257,32 @@ def test_rendered_figures_without_a_data_set(models, monkeypatch, people):
     models(tiny=drawn.model_of(drawn.answering(people, people.joints)))
     found = score_model("tiny", [], "all", workers=0)
     assert found.results[0].total.value == 1
+
+
+def test_peaks_are_counted_where_they_are_asked_for(models, people, truth, monkeypatch):
+    """On the persons that are scored, with what is pasted on them, before anything is scored."""
+    seen = []
+
+    def counted(model, people, **more):
+        seen.append((people, more))
+        return count_peaks({"m": np.ones((2, 1))}, np.ones((2, 1), bool), ("neck",),
+                           np.arange(2), np.random.default_rng(0))  # fmt: skip
+
+    monkeypatch.setattr(scores, "model_peaks", counted)
+    models(tiny=drawn.model_of(drawn.answering(people, people.joints)))
+    plain = score_model("tiny", [truth], "all", workers=0)
+    assert (plain.peaks, seen) == (None, [])
+    assert "peaks" not in plain.to_dict()
+    found = score_model("tiny", [truth], "val", occluders=Occluders(2), peaks=True, flip=True, device="cpu",
+                        workers=0)  # fmt: skip
+    values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert values["peaks"]["sets"]["m"]["neck"]["value"] == 1
+    assert values["protocol"]["occluders"] == "2 pasted on each person, seed 0"
+    ((asked, more),) = seen
+    assert more == {"flip": True, "device": "cpu", "workers": 0}
+    val = people.subset("val")
+    np.testing.assert_array_equal(asked.key, val.key)
+    assert (asked.state == State.OCCLUDED).sum() > (val.state == State.OCCLUDED).sum()
 
 
 def test_json_is_whole_or_an_error(tmp_path):

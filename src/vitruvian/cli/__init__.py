@@ -10,14 +10,18 @@ import typer
 import vitruvian
 from vitruvian.cli import (
     bench,
+    claims,
     compare,
     data,
     demo,
     evaluate,
     export,
+    heatmaps,
+    init,
     predict,
     protocols,
     report,
+    serve,
     systems,
     train,
     tune,
@@ -32,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command("init")(init.init)
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("eval")(evaluate.evaluate)
@@ -39,11 +44,14 @@ app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("protocols")(protocols.protocols)
 app.command("predict")(predict.predict)
+app.command("heatmaps")(heatmaps.heatmaps)
 app.command("demo")(demo.demo)
+app.command("serve")(serve.serve)
 app.command("export")(export.export)
 app.command("systems")(systems.systems)
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
+app.add_typer(claims.app, name="claims")
 
 
 def _version(wanted: bool) -> None:

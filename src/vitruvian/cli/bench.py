@@ -1,4 +1,4 @@
-"""vitruvian bench data, train, predict, score"""
+"""vitruvian bench data, train, predict, serve, score"""
 
 from __future__ import annotations
 
@@ -60,6 +60,19 @@ def predict(
 
         if (cascade := bench_cascade(model)) is not None:
             typer.echo(cascade)
+
+
+@app.command("serve")
+def serve(
+    model: Annotated[str, typer.Argument(help="A model folder or a bundled model's name.")],
+    photos: Annotated[Path, typer.Argument(help="A folder of photographs.")],
+    count: Annotated[int, typer.Option(min=64, help="Photographs.")] = 400,
+    clients: Annotated[int, typer.Option(min=1, help="At the same time.")] = 32,
+) -> None:
+    """A service with many clients against files to poses, and its slowest answers at half load."""
+    from vitruvian.use.serve.load import bench_serve
+
+    typer.echo(bench_serve(model, photos, count, clients))
 
 
 @app.command("score")

@@ -11,11 +11,14 @@ from vitruvian.cli.options import (
     Base,
     Device,
     Flip,
+    OccludersCount,
+    OccludersSeed,
     ProtocolName,
     Published,
     SkeletonName,
     Subset,
     Workers,
+    occluders_of,
 )
 from vitruvian.types import UserError
 
@@ -40,6 +43,8 @@ def compare(
     skeleton: SkeletonName = None,
     base: Base = None,
     flip: Flip = False,
+    occluders: OccludersCount = None,
+    occluders_seed: OccludersSeed = None,
     device: Device = "auto",
     workers: Workers = 2,
 ) -> None:
@@ -59,6 +64,7 @@ def compare(
             subset=subset,
             published=published,
             flip=flip,
+            occluders=occluders_of(occluders, occluders_seed),
             skeleton=None if skeleton is None else find_skeleton(skeleton),
             base=base,
             device=device,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vitruvian.types import UserError
+
+if TYPE_CHECKING:
+    from vitruvian.data.people import People
 
 app = typer.Typer(help="Look at data sets and move them.", no_args_is_help=True)
 
@@ -109,35 +112,66 @@ def _derived(text: str) -> tuple[str, tuple[str, str]]:
 
 @app.command("stats")
 def stats(
-    data: Annotated[str, typer.Argument(help="name=folder or name=file, e.g. lspet=DIR")],
-    subset: Annotated[str, typer.Option(help="Rows to look at.")] = "all",
+    data: Annotated[
+        list[str], typer.Argument(help="name=folder or name=file, e.g. lspet=DIR; or several")
+    ],
+    subset: Annotated[
+        list[str] | None, typer.Option(help="Rows to look at: one for all, or one each.")
+    ] = None,
     convention: Annotated[
         str | None,
         typer.Option(help="OC: sides as if all faced the observer, where that can be told."),
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures here.")
+        Path | None, typer.Option("--json", help="Write the figures of one data set here.")
     ] = None,
-    plots: Annotated[Path | None, typer.Option(help="Draw plots into this folder.")] = None,
+    plots: Annotated[
+        Path | None, typer.Option(help="Draw plots of one data set into this folder.")
+    ] = None,
+    spread_plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the spread of poses, data sets side by side (SVG or PNG)."),
+    ] = None,
+    unit: Annotated[
+        str, typer.Option(help="Of the spread plot: torso, or diagonals to compare data sets.")
+    ] = "torso",
 ) -> None:
     """Labels of a data set: coverage, torso angles, sizes, and how widely poses are spread."""
     import json
+
+    from vitruvian.data.stats import stats
+    from vitruvian.data.stats_plots import write_plots, write_spread_plot
+    from vitruvian.use.files import write_text
+
+    if len(data) > 1 and (json_file or plots):
+        raise UserError("--json and --plots are of one data set: give one, or --spread-plot")
+    sets = _subsets(data, subset or ["all"], convention)
+    found = [stats(people) for people in sets]
+    for number, figures in enumerate(found):
+        typer.echo("\n".join([*[""] * (number > 0), *figures.lines()]))
+    if json_file is not None:
+        write_text(json_file, json.dumps(found[0].to_dict(), indent=2, allow_nan=False) + "\n")
+        typer.echo(f"written: {json_file}")
+    if plots is not None:
+        for path in write_plots(sets[0], plots):
+            typer.echo(f"written: {path}")
+    if spread_plot is not None:
+        typer.echo(f"written: {write_spread_plot(sets, spread_plot, unit)}")
+
+
+def _subsets(data: list[str], subsets: list[str], convention: str | None) -> list[People]:
+    """The data sets, each with its subset's rows and name."""
     from dataclasses import replace
 
     from vitruvian.data import open_data
-    from vitruvian.data.stats import stats, write_plots
     from vitruvian.data.union import known_convention
-    from vitruvian.use.files import write_text
 
-    people = open_data(data, known_convention(convention)).subset(subset)
-    if subset != "all":
-        people = replace(people, name=f"{people.name} {subset}")
-    found = stats(people)
-    for line in found.lines():
-        typer.echo(line)
-    if json_file is not None:
-        write_text(json_file, json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n")
-        typer.echo(f"written: {json_file}")
-    if plots is not None:
-        for path in write_plots(people, plots):
-            typer.echo(f"written: {path}")
+    if len(subsets) not in (1, len(data)):
+        raise UserError(f"{len(subsets)} subsets for {len(data)} data sets: give one, or one each")
+    if len(subsets) == 1:
+        subsets = subsets * len(data)
+    sets = []
+    for argument, subset in zip(data, subsets, strict=True):
+        people = open_data(argument, known_convention(convention)).subset(subset)
+        sets.append(people if subset == "all" else replace(people, name=f"{people.name} {subset}"))
+    return sets

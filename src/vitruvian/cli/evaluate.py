@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vitruvian.cli.options import OccludersCount, OccludersSeed, occluders_of
 from vitruvian.types import UserError
 
 
@@ -39,6 +40,11 @@ def evaluate(
         int | None, typer.Option(min=0, max=1, help="Number of the first pixel in the predictions.")
     ] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Flip test.")] = False,
+    occluders: OccludersCount = None,
+    occluders_seed: OccludersSeed = None,
+    peaks: Annotated[
+        bool, typer.Option("--peaks", help="Count second peaks of heatmaps too; needs torch.")
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all figures here.")
     ] = None,
@@ -48,21 +54,25 @@ def evaluate(
     """Score a model, or anybody's predictions, on labelled photographs."""
     from rich.console import Console
 
+    from vitruvian.measure.peaks import RULE
     from vitruvian.skeleton import find_skeleton
     from vitruvian.use.scores import score_file, score_model, write_json
+    from vitruvian.use.second_peaks import peaks_table
 
     if (model is None) == (predictions is None):
         raise UserError("give a model, or --predictions FILE with --truth and --protocol")
-    ignored = (
-        {"--flip": flip or None} if model is None else {"--skeleton": skeleton, "--base": base}
-    )
+    ignored = {"--skeleton": skeleton, "--base": base}
+    if model is None:
+        ignored = {"--flip": flip or None, "--occluders": occluders, "--peaks": peaks or None}
+    pasted = occluders_of(occluders, occluders_seed)
     if said := next((name for name, value in ignored.items() if value is not None), None):
         other = "predictions in a file" if model is None else "what a model answers"
         raise UserError(f"{said} says nothing about {other}: leave it out")
     if model is not None:
         scored = score_model(
-            model, data or (), subset, protocol=protocol, flip=flip, device=device, workers=workers
-        )
+            model, data or (), subset, protocol=protocol, flip=flip, occluders=pasted, peaks=peaks,
+            device=device, workers=workers,
+        )  # fmt: skip
     elif predictions is None or not data or len(data) > 1 or protocol is None:
         raise UserError("--predictions needs one --truth name=folder and --protocol NAME")
     else:
@@ -80,6 +90,9 @@ def evaluate(
             console.print(cuts)
         line = result.protocol.describe()
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+        if number == 0 and scored.peaks is not None:
+            console.print(peaks_table(scored.peaks))
+            console.print(RULE, highlight=False, markup=False, soft_wrap=True)
     for warning in scored.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if json_file is not None:

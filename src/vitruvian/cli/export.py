@@ -9,18 +9,33 @@ import typer
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    out: Annotated[Path, typer.Option(help="The model folder to write.")],
+    run: Annotated[
+        str, typer.Argument(help="Folder of a run; for --int8 and NAME.onnx also a model.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The model folder to write, or NAME.onnx for one graph alone.")
+    ],
     data: Annotated[
         str | None,
         typer.Option(help="name=folder for parity and scores; without: the run's own data."),
     ] = None,
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8", help="Graphs in 8 bits, calibrated on `train`; says what it costs on `tune`."
+        ),
+    ] = False,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="NAME.onnx with the flip test inside: twice the work.")
+    ] = False,
     single: Annotated[
         bool, typer.Option("--single", help="Store all weights in single precision.")
     ] = False,
     workers: Annotated[int, typer.Option(min=0)] = 2,
 ) -> None:
-    """Make a model folder: weights, ONNX graphs, parity, scores and a card."""
-    from vitruvian.learn.ship import ship
+    """Make a model folder: weights, ONNX graphs, parity, scores and a card; or one ONNX file."""
+    from vitruvian.learn import exporting
 
-    ship(run, out, data, half=not single, workers=workers)
+    exporting.export(
+        exporting.Request(run, out, data, int8=int8, flip=flip, half=not single, workers=workers)
+    )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from vitruvian.types import UserError
+
+if TYPE_CHECKING:
+    from vitruvian.use.occluders import Occluders
 
 ProtocolName = Annotated[str | None, typer.Option(help="A name of `vitruvian protocols`.")]
 Subset = Annotated[
@@ -22,3 +27,29 @@ Base = Annotated[
 Flip = Annotated[bool, typer.Option("--flip", help="Flip test of the models.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
 Workers = Annotated[int, typer.Option(min=0)]
+OccludersCount = Annotated[
+    int | None,
+    typer.Option(
+        "--occluders",
+        min=1,
+        help="Paste so many shapes on each person; what is under one is hidden.",
+    ),
+]
+OccludersSeed = Annotated[
+    int | None, typer.Option(min=0, help="Other shapes in other places; without: 0.")
+]
+
+
+def occluders_of(count: int | None, seed: int | None) -> Occluders | None:
+    """What --occluders and --occluders-seed ask for; None: nothing is pasted.
+
+    Raises:
+        UserError: a seed of nothing.
+    """
+    from vitruvian.use.occluders import Occluders
+
+    if count is None:
+        if seed is not None:
+            raise UserError("--occluders-seed says where shapes lie: give --occluders N with it")
+        return None
+    return Occluders(count, seed or 0)

@@ -11,11 +11,14 @@ from vitruvian.cli.options import (
     Base,
     Device,
     Flip,
+    OccludersCount,
+    OccludersSeed,
     ProtocolName,
     Published,
     SkeletonName,
     Subset,
     Workers,
+    occluders_of,
 )
 from vitruvian.types import UserError
 
@@ -41,6 +44,8 @@ def report(
     worst: Annotated[int, typer.Option(min=0, help="Pictures of the worst persons.")] = 12,
     base: Base = None,
     flip: Flip = False,
+    occluders: OccludersCount = None,
+    occluders_seed: OccludersSeed = None,
     device: Device = "auto",
     workers: Workers = 2,
 ) -> None:
@@ -56,6 +61,7 @@ def report(
         subset=subset,
         published=published,
         flip=flip,
+        occluders=occluders_of(occluders, occluders_seed),
         skeleton=None if skeleton is None else find_skeleton(skeleton),
         base=base,
         device=device,

@@ -36,6 +36,10 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key.sub=value, e.g. fits.0.epochs=20")
     ] = None,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(help="Only the fits of this stage of the recipe; again for more stages."),
+    ] = None,
     start_from: Annotated[
         str | None, typer.Option("--from", help="Model whose weights to start from.")
     ] = None,
@@ -55,6 +59,7 @@ def train(
             recipe=recipe,
             out=out,
             settings=tuple(settings or ()),
+            stages=tuple(stage or ()),
             data=tuple(data or ()),
             start_from=start_from,
             device=device,

@@ -25,6 +25,7 @@ from vitruvian.types import Crops, State, UserError
 _AGAIN = (
     2**55
 )  # is added to the key of a person each time it comes again: its other draws differ, too
+_LARGEST = 2**63 - 1  # of keys; who comes hundreds of times in an epoch is given one from 0 again
 
 
 @dataclass
@@ -156,7 +157,7 @@ def training_crops(
             return crop, paste_occluders(augment, draws[i], crop, joints, state)
 
         crops = make_crops(people, rows, matrices, height, width, skipped, finish)
-        crops = replace(crops, key=crops.key + np.array(before) * _AGAIN)
+        crops = replace(crops, key=(crops.key + np.array(before) * _AGAIN) & _LARGEST)
         return _mirror_names(crops, people, matrices)
 
     def steps() -> Iterator[int]:

@@ -5,13 +5,12 @@ how compactly their joints lie around each other before and after normalization 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vitruvian import plots
 from vitruvian.data.people import People
 from vitruvian.measure.angles import TRUNK, lacking, torso_angle
 from vitruvian.measure.metrics import reference_length
@@ -23,26 +22,26 @@ from vitruvian.measure.spread import (
     Relative,
     Spread,
     diagonal_unit,
-    relative_positions,
     spread,
-    spread_of,
     torso_unit,
 )
-from vitruvian.types import State, UserError
+from vitruvian.types import State
 
 EDGES = tuple(range(-180, 181, 30))  # of the histogram of torso angles, degrees
 QUANTILES = (("min", 0.0), ("5 %", 0.05), ("25 %", 0.25), ("median", 0.5),
              ("75 %", 0.75), ("95 %", 0.95), ("max", 1.0))  # fmt: skip
-_STAGES = {
-    "raw": "as labelled",
-    "body": "after body normalization",
-    "limb": "after limb normalization",
-}
-_TORSO = f"|left_shoulder - right_hip|, persons in whom it is above {LEAST_PX:g} px"
-_DIAGONALS = (
-    f"mean of the torso's two diagonals, persons with |left_shoulder - right_hip| above {LEAST_SHARE:g} "
-    "of its median"
-)
+UNITS: dict[str, tuple[str, Callable[..., np.ndarray]]] = {
+    "torso": (
+        f"|left_shoulder - right_hip|, persons in whom it is above {LEAST_PX:g} px",
+        torso_unit,
+    ),
+    "diagonals": (
+        "mean of the torso's two diagonals, persons with |left_shoulder - right_hip| above "
+        f"{LEAST_SHARE:g} of its median",
+        diagonal_unit,
+    ),
+}  # of `measure.spread`: what lengths are measured in and who is counted, and the function
+_STAGES = ("raw", "body", "limb")
 
 
 @dataclass(frozen=True)
@@ -135,11 +134,9 @@ class Stats:
         heads = [f"{state.name.lower():>9}" for state in reversed(State)]
         lines = [" ".join([f"{'labels, %':{width}}", *heads])]
         for joint, counts in self.states.items():
-            cells = (
-                _percent(counts[state.name.lower()], self.persons) for state in reversed(State)
-            )
+            cells = (percent(counts[state.name.lower()], self.persons) for state in reversed(State))
             lines.append(" ".join([f"{joint:{width}}", *(f"{cell:>9}" for cell in cells)]))
-        share = _percent(self.complete)
+        share = percent(self.complete)
         return [*lines, f"all joints labelled: {share} % of persons; fewest: {self.fewest} joints"]
 
     def _size_lines(self) -> list[str]:
@@ -157,8 +154,8 @@ class Stats:
         n, neck = self.angles.n, "" if self.angles.neck else ", neck: middle of the shoulders"
         lines = [f"torso angle from upright, degrees: {n} persons{neck}"]
         for left, right, count in zip(EDGES[:-1], EDGES[1:], self.angles.counts, strict=True):
-            lines.append(f"{left:>6} to {right:>4} {count:>8} {_percent(count, n):>6} %")
-        shares = (f"{name} {_percent(share)} %" for name, share in self.angles.shares.items())
+            lines.append(f"{left:>6} to {right:>4} {count:>8} {percent(count, n):>6} %")
+        shares = (f"{name} {percent(share)} %" for name, share in self.angles.shares.items())
         return [*lines, f"|angle| {', '.join(shares)}"]
 
     def _compactness_lines(self) -> list[str]:
@@ -192,37 +189,11 @@ def stats(people: People) -> Stats:
         complete=float((located | ~defined).all(1).mean()) if N else math.nan,
         fewest=int(located.sum(1).min(initial=len(people.skeleton))) if N else 0,
         sizes=_sizes(people, located),
-        angles=_angles(people, located),
-        compactness=(
-            *(_compactness(people, relative, _TORSO) for relative in (HEAD, *LIMBS)),
-            _compactness(people, HEAD, _DIAGONALS),
+        angles=torso_angles(people),
+        compactness=tuple(
+            _compactness(people, relative, unit) for unit in UNITS for relative in (HEAD, *LIMBS)
         ),
     )
-
-
-def write_plots(people: People, folder: Path) -> list[Path]:
-    """Draws the torso angles and, as Sun et al. in Figures 1 and 4, head and left wrist by stage.
-
-    What the labels do not give (a joint lacks, nobody is counted) is left out.
-
-    Returns:
-        The files: torso_angle, spread_head_top and spread_left_wrist, each .svg and .png.
-
-    Raises:
-        UserError: matplotlib is not installed, or a file cannot be written.
-    """
-    figures = {"torso_angle": _angle_figure(people)}
-    for relative in (HEAD, LIMBS[0]):
-        figures[f"spread_{relative.joint}"] = _spread_figure(people, relative)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be made: {error.strerror}") from None
-    written: list[Path] = []
-    for name, figure in figures.items():
-        if figure is not None:
-            written += plots.write(figure, folder / f"{name}.svg", folder / f"{name}.png")
-    return written
 
 
 def _sizes(people: People, located: np.ndarray) -> dict[str, Sizes]:
@@ -250,8 +221,9 @@ def _quantiles(length: np.ndarray) -> Sizes:
     return Sizes(len(known), dict(zip(names, values.tolist(), strict=True)))
 
 
-def _angles(people: People, located: np.ndarray) -> Angles:
-    angle = torso_angle(people.joints, located, people.skeleton)
+def torso_angles(people: People) -> Angles:
+    """How upright the torsos of a data set are."""
+    angle = torso_angle(people.joints, people.state >= State.OCCLUDED, people.skeleton)
     angle = angle[np.isfinite(angle)]
     lean = np.abs(angle)
     sets = {"below 30": lean < 30, "above 45": lean > 45, "above 90": lean > 90}
@@ -265,46 +237,11 @@ def _angles(people: People, located: np.ndarray) -> Angles:
 
 
 def _compactness(people: People, relative: Relative, unit: str) -> Compactness:
+    words, length = UNITS[unit]
     if lacks := relative.lacks(people.skeleton):
-        return Compactness(relative.name, unit, lacks, None)
+        return Compactness(relative.name, words, lacks, None)
     labels = people.joints, people.state >= State.OCCLUDED, people.skeleton
-    lengths = torso_unit(*labels) if unit == _TORSO else diagonal_unit(*labels)
-    return Compactness(relative.name, unit, (), spread(*labels, relative, lengths))
-
-
-def _angle_figure(people: People) -> Any:
-    """The histogram of torso angles, or None where none is known."""
-    found = _angles(people, people.state >= State.OCCLUDED)
-    if not found.n:
-        return None
-    shares = ", ".join(f"{name}° {_percent(share)} %" for name, share in found.shares.items())
-    words = plots.Words(
-        f"{people.name}: torso angle from upright, n = {found.n:,} of {len(people):,} persons\n"
-        f"|angle| {shares}",
-        "angle that turns the torso upright, degrees (above 0: it leans to the left of the image)",
-        "persons",
-    )
-    return plots.histogram(EDGES, found.counts, words, ticks=EDGES)
-
-
-def _spread_figure(people: People, relative: Relative) -> Any:
-    """A relative position stage by stage, or None where nobody has it."""
-    if relative.lacks(people.skeleton):
-        return None
-    labels = people.joints, people.state >= State.OCCLUDED, people.skeleton
-    positions = relative_positions(*labels, relative, torso_unit(*labels))
-    found = spread_of(positions)
-    if not found.n:
-        return None
-    words = plots.Words(
-        f"{people.name}: {relative.name}\nn = {found.n:,} persons in whom "
-        f"|left_shoulder - right_hip| is above {LEAST_PX:g} px",
-        "x / |left_shoulder - right_hip|",
-        "y / |left_shoulder - right_hip|",
-    )
-    notes = {_STAGES[stage]: f"RMS distance {rms:.3f}" for stage, rms in found.rms.items()}
-    panels = {_STAGES[stage]: xy for stage, xy in positions.items()}
-    return plots.scatter(panels, words, notes)
+    return Compactness(relative.name, words, (), spread(*labels, relative, length(*labels)))
 
 
 def _cells(row: Compactness) -> str:
@@ -330,7 +267,8 @@ def _compactness_dict(row: Compactness) -> dict[str, Any]:
     }
 
 
-def _percent(part: float, whole: float = 1) -> str:
+def percent(part: float, whole: float = 1) -> str:
+    """A share as text, in %; "-" where there is none."""
     return f"{100 * part / whole:.1f}" if whole and not math.isnan(part) else "-"
 
 

@@ -14,6 +14,7 @@ from torch import nn
 
 import vitruvian
 from vitruvian.data import open_data
+from vitruvian.data.balance import balanced_types
 from vitruvian.data.boxes import face_factor, start_from
 from vitruvian.data.people import People, hold_out
 from vitruvian.data.synthetic import figures
@@ -28,7 +29,7 @@ from vitruvian.learn.size import size_of
 from vitruvian.learn.start import init_backbone, take_from
 from vitruvian.learn.train import train
 from vitruvian.models import DataUsed, ModelInfo, Predict, Preprocessing, write_model
-from vitruvian.recipe import Recipe, override
+from vitruvian.recipe import Recipe, only, override
 from vitruvian.skeleton import find_skeleton
 from vitruvian.systems.contract import System
 from vitruvian.types import State, UserError
@@ -51,6 +52,7 @@ class Options:
     quiet: bool = False
     weights: tuple[float, ...] = ()  # of the data sets, one each; none: in proportion to their rows
     convention: str | None = None  # what left and right mean: "PC" or "OC"; None: as in the data
+    stages: tuple[str, ...] = ()  # the recipe's fits of these alone; none: all
     hold_out: int = 0  # photographs taken out of `train`, which then are `tune`
 
 
@@ -75,7 +77,7 @@ def run(options: Options) -> bool:
     """
     given = options.recipe
     recipe = given if isinstance(given, Recipe) else find_recipe(given)
-    recipe = override(recipe, list(options.settings))
+    recipe = only(override(recipe, list(options.settings)), options.stages)
     if options.seed is not None:
         recipe = recipe.model_copy(update={"seed": options.seed})
     people, sources = open_training(
@@ -85,11 +87,12 @@ def run(options: Options) -> bool:
     people = hold_out(people, options.hold_out)
     factor = face_factor(_training(people)) if recipe.box == "face" else None
     people = start_from(people, recipe.box, factor)
+    drawn, balance = _drawn(people, recipe, options.weights)
     system, config = system_and_config(recipe.system, recipe.config, recipe.name)
     with place(options.device) as where:
         net = new_net(system, config, people.skeleton, recipe.seed)
         report = Report(options.out, options.quiet, silent=not where.first)
-        said, learnt = _first_weights(options, recipe, system, net, sources)
+        said, learnt, other = _first_weights(options, recipe, system, net, sources)
         if where.first:
             claim(options.out, recipe, _about(options, people, sources), _how(options, where))
         if said and not (options.out / STATE).exists():
@@ -97,8 +100,8 @@ def run(options: Options) -> bool:
         if where.processes > 1 and where.device.type == "cuda":
             net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
         model = _RunModel(options.out, recipe, system, people, learnt, factor)
-        session = _session(options, model, net.to(where.device), where, report)
-        for line in filter(None, _opening(session, people, sources)):
+        session = _session(options, model, drawn, net.to(where.device), where, report)
+        for line in filter(None, [*_opening(session, people, sources), balance]):
             report.say(line)
         try:
             finished = train(session)
@@ -106,7 +109,9 @@ def run(options: Options) -> bool:
             report.close()
         if where.first:
             cut = session.stop and not finished
-            model.write(net, _last_finished(recipe, session.progress.fit) if cut else None)
+            names = [stage.name for stage in system.stages(config)]
+            upto = _last_trained(recipe, names, other)
+            model.write(net, _last_finished(recipe, session.progress.fit) if cut else upto)
             report.say(_closing(options, session, finished))
     return finished
 
@@ -187,36 +192,52 @@ class _RunModel:
 
 def _first_weights(
     options: Options, recipe: Recipe, system: System, net: nn.Module, sources: Sequence[Source]
-) -> tuple[str, tuple[DataUsed, ...]]:
-    """Weights to start from, before anything is written; what was taken, and all data learnt from."""
+) -> tuple[str, tuple[DataUsed, ...], ModelInfo | None]:
+    """Weights to start from, before anything is written; what was taken, all data learnt from, whence."""
     learnt = [
         DataUsed(name=source.name, rows=source.train, licence=source.provenance)
         for source in sources
         if source.train and source.weight != 0
     ]
-    lines = [init_backbone(net, recipe.init)]
+    lines, other = [init_backbone(net, recipe.init)], None
     if options.start_from:
         line, other = take_from(system, net, options.start_from)
         lines.append(line)
         learnt += [data for data in other.data if data not in learnt]
-    return "\n".join(filter(None, lines)), tuple(learnt)
+    return "\n".join(filter(None, lines)), tuple(learnt), other
 
 
 def _training(people: People) -> People:
     return people.subset("train") if "train" in people.subsets else people
 
 
-def _session(
-    options: Options, model: _RunModel, net: nn.Module, where: Place, report: Report
-) -> Session:
-    people, recipe, system = model.people, model.recipe, model.system
+def _drawn(people: People, recipe: Recipe, weights: Sequence[float]) -> tuple[People, str]:
+    """The persons to train on, weighted as the recipe's `balance` says; and what it did."""
     training = _training(people)
     training = training.rows(np.flatnonzero(np.isfinite(training.box).all(1)))
+    if recipe.balance == "none":
+        return training, ""
+    if weights:
+        raise UserError(
+            f"balance={recipe.balance} and --weight both say how often persons are drawn: give one"
+        )
+    return balanced_types(training)
+
+
+def _session(
+    options: Options,
+    model: _RunModel,
+    drawn: People,
+    net: nn.Module,
+    where: Place,
+    report: Report,
+) -> Session:
+    people, recipe, system = model.people, model.recipe, model.system
     session = Session(
         system=system,
         net=net,
         recipe=recipe,
-        people=training,
+        people=drawn,
         folder=options.out,
         where=where,
         report=report,
@@ -281,6 +302,8 @@ def _command(options: Options) -> str:
         parts += ["--convention", options.convention]
     for setting in options.settings:
         parts += ["--set", setting]
+    for stage in options.stages:
+        parts += ["--stage", stage]
     if options.start_from:
         parts += ["--from", Path(options.start_from).name]
     if options.hold_out:
@@ -297,6 +320,18 @@ def _last_finished(recipe: Recipe, fit: int) -> str:
     return recipe.fits[max(fit - 1, 0)].stage
 
 
+def _last_trained(recipe: Recipe, stages: list[str], other: ModelInfo | None) -> str | None:
+    """The stage that a finished run answers with; None: all of the system's `stages`.
+
+    What was trained is the recipe's stages and those of the model `other` that it started from.
+    """
+    trained = [fit.stage for fit in recipe.fits]
+    if other is not None and other.system == recipe.system:
+        trained.append(other.predict.upto or stages[-1])
+    last = max(stages.index(name) for name in trained if name in stages)
+    return None if last == len(stages) - 1 else stages[last]
+
+
 def _opening(session: Session, people: People, sources: Sequence[Source]) -> list[str]:
     recipe, where = session.recipe, session.where
     steps = sum(fit.planned_steps(len(session.people)) for fit in recipe.fits)
@@ -307,7 +342,7 @@ def _opening(session: Session, people: People, sources: Sequence[Source]) -> lis
         f"{'bf16' if session.bf16 else 'fp32'}, seed {recipe.seed}"
     ]
     if len(sources) > 1:
-        lines.append(_shares(people, sources))
+        lines.append(_shares(people, sources, recipe))
     if lacking := _unlabelled(session.people):
         lines.append(f"nobody has a label of {', '.join(lacking)}: these joints will not be learnt")
     if recipe.precision == "bf16" and not session.bf16:
@@ -324,13 +359,15 @@ def _unlabelled(people: People) -> list[str]:
     return [people.skeleton.joint_names[joint] for joint in np.flatnonzero(~labelled)]
 
 
-def _shares(people: People, sources: Sequence[Source]) -> str:
-    """What a union is made of."""
+def _shares(people: People, sources: Sequence[Source], recipe: Recipe) -> str:
+    """What a union is made of, and the shares of its parts where these decide what is drawn."""
     weights = [s.train if s.weight is None else s.weight for s in sources]
-    parts = [
-        f"{source.name} {source.train} persons ({weight / max(sum(weights), 1e-9):.0%} of the draws)"
-        for source, weight in zip(sources, weights, strict=True)
-    ]
+    parts = [f"{source.name} {source.train} persons" for source in sources]
+    if recipe.balance == "none":
+        shares = [weight / max(sum(weights), 1e-9) for weight in weights]
+        parts = [
+            f"{part} ({share:.0%} of the draws)" for part, share in zip(parts, shares, strict=True)
+        ]
     convention = people.convention or "no sides"
     return f"skeleton {people.skeleton.name}, {convention}: {', '.join(parts)}"
 

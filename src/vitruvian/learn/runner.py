@@ -16,6 +16,7 @@ from vitruvian.skeleton import Skeleton
 from vitruvian.systems import SYSTEMS
 from vitruvian.systems.contract import Ask, System, build, predict
 from vitruvian.types import Runner, UserError
+from vitruvian.use.heatmaps import MapRunner
 
 
 def system_and_config(name: str, values: dict[str, Any], origin: str) -> tuple[System, Any]:
@@ -62,6 +63,28 @@ def net_runner(
     return run
 
 
+def net_maps(
+    system: System, net: nn.Module, device: torch.device, upto: str | None = None
+) -> MapRunner:
+    """The net's own `predict` with the heatmaps that its answer is made of, in the order of their making.
+
+    Intermediates that are no heatmaps of the skeleton's joints are left out.
+    """
+    J = len(net.skeleton)  # type: ignore[arg-type]
+
+    def run(image: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        crops = torch.from_numpy(image).to(device).permute(0, 3, 1, 2)
+        answer = predict(system, net, crops, Ask(flip=flip, upto=upto, maps=True))
+        found = {
+            name: maps.float().cpu().numpy()
+            for name, maps in answer.maps.items()
+            if maps.dim() == 4 and maps.shape[1] in (J, J + 1)
+        }
+        return answer.xy.float().cpu().numpy(), answer.score.float().cpu().numpy(), found
+
+    return run
+
+
 def load_net(folder: Path, info: ModelInfo) -> tuple[System, nn.Module]:
     """The net of a model folder, in eval mode on the CPU.
 
@@ -86,3 +109,10 @@ def torch_runner(folder: Path, info: ModelInfo, device: str = "auto") -> Runner:
     system, net = load_net(folder, info)
     chosen = choose_device(device)
     return net_runner(system, net.to(chosen), chosen, info.predict.upto)
+
+
+def torch_maps(folder: Path, info: ModelInfo, device: str = "auto") -> MapRunner:
+    """A model folder run by PyTorch, with its heatmaps."""
+    system, net = load_net(folder, info)
+    chosen = choose_device(device)
+    return net_maps(system, net.to(chosen), chosen, info.predict.upto)

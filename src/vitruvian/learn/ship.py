@@ -61,7 +61,7 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
     about = read_run(run)[1]
     info = read_model(run / MODEL)
     system, net = load_net(run / MODEL, info)
-    people = _data(data, about, info)
+    people = data_of(data, about, info)
     check_replaceable(out)
     subset = next((name for name in ("val", "test") if name in people.subsets), "all")
     console.print(f"tracing {info.name}", highlight=False, soft_wrap=True)
@@ -74,7 +74,7 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
         trial = Path(beside) / "model"
         write_model(trial, info, weights, graphs, "")
         runner = onnx_runner(trial)
-        distances = parity(reference, runner, _crops_of(people.subset(subset), info))
+        distances = parity(reference, runner, crops_of(people.subset(subset), info.crop))
         check_parity(distances, out)
         console.print(f"graph against net: {distances}", highlight=False, soft_wrap=True)
         passes = _best_passes(runner, info, people, workers)
@@ -91,7 +91,6 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
     write_model(out, info, weights, graphs, text)
     for result in after:
         console.print(result.table())
-    console.print(f"written: {out} ({_megabytes(out):.1f} MB)", highlight=False, soft_wrap=True)
     return Made(info, before, after)
 
 
@@ -109,7 +108,12 @@ def _graphs(
     }
 
 
-def _data(data: str | None, about: dict[str, Any], info: ModelInfo) -> People:
+def data_of(data: str | None, about: dict[str, Any], info: ModelInfo) -> People:
+    """The data set that is named, or else that of the run which `run.json` tells about.
+
+    Raises:
+        UserError: it cannot be opened.
+    """
     source = data or about.get("source") or []
     if arguments := [source] if isinstance(source, str) else list(source):
         convention = about.get("convention") or None
@@ -120,12 +124,16 @@ def _data(data: str | None, about: dict[str, Any], info: ModelInfo) -> People:
     return figures(skeleton=info.skeleton)
 
 
-def _crops_of(people: People, info: ModelInfo) -> np.ndarray:
-    """The first persons that can be cut out: (N, H, W, 3)."""
-    chosen = people.rows(np.flatnonzero(np.isfinite(people.box).all(1))[:PARITY_CROPS])
-    images = [batch.image for batch in plain_crops(chosen, chosen.box, *info.crop, 32, Skipped())]
+def crops_of(people: People, crop: tuple[int, int], most: int = PARITY_CROPS) -> np.ndarray:
+    """The first persons that can be cut out: (N, H, W, 3).
+
+    Raises:
+        UserError: there is none.
+    """
+    chosen = people.rows(np.flatnonzero(np.isfinite(people.box).all(1))[:most])
+    images = [batch.image for batch in plain_crops(chosen, chosen.box, *crop, 32, Skipped())]
     if not images:
-        raise UserError(f"data set {people.name!r} has nobody to compare the graph and the net on")
+        raise UserError(f"data set {people.name!r} has nobody to show the graph")
     return np.concatenate(images)
 
 
@@ -161,7 +169,3 @@ def _history(run: Path) -> list[dict[str, str]]:
             return list(csv.DictReader(file))
     except OSError:
         return []
-
-
-def _megabytes(folder: Path) -> float:
-    return sum(path.stat().st_size for path in folder.iterdir()) / 1e6

@@ -49,11 +49,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Figure:
-    """A share made of columns of a tally."""
+    """A share made of columns of a tally, or by how much it is larger than another."""
 
     label: str
     columns: tuple[int, ...]
     macro: bool = False  # the mean of the columns' shares, not the share of their sums
+    minus: tuple[int, ...] = ()  # columns whose share is taken off
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,9 @@ def differences(
     one: Tally, other: Tally, rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> dict[str, Difference]:
     """How much larger each figure of `other` is, over images drawn for both at once.
+
+    Of a figure with `minus` that is a difference of differences: how much more `other` gains on the one
+    part than on the other part.
 
     Raises:
         ValueError: the tallies are not of the same persons, images and figures.
@@ -156,12 +160,15 @@ def _shares(sums: np.ndarray, figures: tuple[Figure, ...]) -> np.ndarray:
     K = sums.shape[1] // 2
     part, whole = sums[:, :K], sums[:, K:]
     shares = np.empty((len(sums), len(figures)))
+
+    def share(columns: tuple[int, ...], macro: bool) -> np.ndarray:
+        these = part[:, list(columns)], whole[:, list(columns)]
+        return _mean(_ratio(*these)) if macro else _ratio(these[0].sum(1), these[1].sum(1))
+
     for i, figure in enumerate(figures):
-        columns = list(figure.columns)
-        if figure.macro:
-            shares[:, i] = _mean(_ratio(part[:, columns], whole[:, columns]))
-        else:
-            shares[:, i] = _ratio(part[:, columns].sum(1), whole[:, columns].sum(1))
+        shares[:, i] = share(figure.columns, figure.macro)
+        if figure.minus:
+            shares[:, i] -= share(figure.minus, figure.macro)
     return shares
 
 

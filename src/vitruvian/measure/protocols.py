@@ -20,6 +20,7 @@ Group = tuple[str, tuple[str, ...]]  # a column of the papers' tables, and its j
 Part = tuple[str, tuple[str, ...], tuple[str, ...]]  # a stick: its name, the joints of either end
 
 NOT_STATED = "not stated"
+NONE = "none"
 _WORDS = {
     "PC": "person-centric",
     "OC": "observer-centric",
@@ -39,8 +40,9 @@ _UNKNOWN = {**MADE, "data": NOT_STATED}  # and before anything is scored
 class Protocol:
     """One way of scoring. Change a field that alters figures and the version rises.
 
-    How the predictions were made (`box`, `flip_test`, `decoding`) and of whom (`data`) is set per
-    evaluation, by `dataclasses.replace`; of somebody's file it is not stated.
+    How the predictions were made (`box`, `flip_test`, `decoding`) is set per evaluation, by
+    `dataclasses.replace`; of somebody's file it is not stated. So is of whom (`data`), and what was pasted
+    on their photographs (`occluders`).
 
     Raises:
         ValueError: it promises what is not done.
@@ -70,6 +72,7 @@ class Protocol:
     flip_test: bool | None = None
     decoding: str = NOT_STATED
     data: str = NOT_STATED  # which persons
+    occluders: str = NONE  # what was pasted on their photographs
 
     def __post_init__(self) -> None:
         done = {
@@ -130,6 +133,7 @@ class Protocol:
             f"decoding: {self.decoding}",
             f"left out: {self.left_out}",
             "" if self.data == NOT_STATED else f"data: {self.data}",
+            "" if self.occluders == NONE else f"occluders: {self.occluders}",
             f"source: {self.source}",
         ]
         return "; ".join(filter(None, facts))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from vitruvian.measure.intervals import Estimate, Tally
+from vitruvian.measure.intervals import Difference, Estimate, Tally
 from vitruvian.measure.protocols import Protocol, protocol_from_dict
 from vitruvian.types import UserError
 
@@ -187,6 +187,19 @@ def interval(estimate: Estimate) -> str:
 def cells(estimate: Estimate) -> tuple[str, str, str]:
     """Value and interval in percent, and n."""
     return percent(estimate.value), interval(estimate), str(estimate.n)
+
+
+def gap_words(gap: Difference | None) -> str:
+    """A difference with its interval, in points; "" for None and where nothing was scored."""
+    if gap is None or np.isnan(gap.value):
+        return ""
+    value, low, high = (points(100 * x) for x in (gap.value, gap.low, gap.high))
+    return f"{value} ({low} to {high})"
+
+
+def points(difference: float) -> str:
+    """A signed number with one decimal."""
+    return f"{round(difference, 1) + 0.0:+.1f}"  # -0.04 is +0.0
 
 
 def _plain(named: Named) -> dict[str, Any]:

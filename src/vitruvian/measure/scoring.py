@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from vitruvian.measure import metrics
 from vitruvian.measure.angles import angle_bins, torso_angle
 from vitruvian.measure.intervals import Figure, Tally, estimates
+from vitruvian.measure.occlusion import inferable
 from vitruvian.measure.protocols import NOT_STATED, Protocol
 from vitruvian.measure.result import Result
 from vitruvian.skeleton import Skeleton
@@ -19,6 +20,23 @@ from vitruvian.types import Convention, State, UserError
 
 _CHUNK = 1 << 15  # persons at once; bounds memory
 _BLOCKS = 10_000  # from twice as many images on, images are pooled at random into these
+
+# Parts whose gains are held against each other: label -> the part, and the part that is taken off.
+GAINS = {
+    "occluded minus visible": ("occlusion/occluded", "occlusion/visible"),
+    "occluded, inferable minus all others": (
+        "occlusion/occluded, inferable",
+        "occlusion/all others",
+    ),
+    "torso at 45-90 minus 0-45 degrees": (
+        "torso angle, degrees/45-90",
+        "torso angle, degrees/0-45",
+    ),
+    "torso at 90-180 minus 0-45 degrees": (
+        "torso angle, degrees/90-180",
+        "torso angle, degrees/0-45",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -208,9 +226,14 @@ def _cut_masks(protocol: Protocol, truth: Truth, rows: slice) -> dict[str, np.nd
     for label, inside in angle_bins(angle).items():
         masks[f"torso angle, degrees/{label}"] = inside[:, None]
     if protocol.metric == "pck" and truth.marks_occlusion:
-        state = truth.state[rows][:, truth.skeleton.index(*protocol.joints)]
-        masks["occlusion/visible"] = state == State.VISIBLE
-        masks["occlusion/occluded"] = state == State.OCCLUDED
+        columns = truth.skeleton.index(*protocol.joints)
+        state = truth.state[rows]
+        masks["occlusion/visible"] = state[:, columns] == State.VISIBLE
+        masks["occlusion/occluded"] = state[:, columns] == State.OCCLUDED
+        if truth.skeleton.limbs:
+            between = inferable(state, truth.skeleton)[:, columns]
+            masks["occlusion/occluded, inferable"] = between
+            masks["occlusion/all others"] = ~between
     return masks
 
 
@@ -233,10 +256,15 @@ def _figures(protocol: Protocol, cuts: tuple[str, ...]) -> tuple[Figure, ...]:
             columns = tuple(start + units.index(m) for m in members)
             figures.append(Figure(f"at: {label}/{group}", columns, True))
         start += U
+    at = {}
     for name in cuts:
         width = U if macro else 1
-        figures.append(Figure(f"cut: {name}", tuple(range(start, start + width)), macro))
+        at[name] = tuple(range(start, start + width))
+        figures.append(Figure(f"cut: {name}", at[name], macro))
         start += width
+    for label, (one, other) in GAINS.items():
+        if one in at and other in at:
+            figures.append(Figure(f"gain: {label}", at[one], macro, minus=at[other]))
     if cuts and protocol.metric == "pck":
         figures.append(Figure("cut: swapped/all pairs", tuple(start + i for i in every)))
         for label, members in protocol.groups:

@@ -5,10 +5,15 @@ Every convolution has a bias, also before BatchNorm, as there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
 
 from vitruvian.nn.blocks import upsampling_deconv
 
@@ -96,46 +101,114 @@ class Hourglass(nn.Module):
 
 
 class Stack(nn.Module):
-    """An hourglass and its maps; but for the last one, both go on to the next."""
+    """An hourglass and maps of its `scales` finest resolutions; but for the last stack, both go on.
 
-    def __init__(self, width: int, outputs: int, levels: int, last: bool) -> None:
+    Args:
+        scales: 1 is the finest alone; the coarser ones are read from the hourglass' merged maps.
+        feed: a coarser scale's maps are added to what they were read from.
+        last: whether no stack follows.
+    """
+
+    def __init__(
+        self, width: int, outputs: int, levels: int, scales: int, feed: bool, last: bool
+    ) -> None:
         super().__init__()
         self.hourglass = Hourglass(levels, width)
         self.mix = nn.Sequential(
             Residual(width, width), nn.Conv2d(width, width, 1), nn.BatchNorm2d(width), nn.ReLU()
         )
         self.score = nn.Conv2d(width, outputs, 1)
+        self.coarser = nn.ModuleList(nn.Conv2d(width, outputs, 1) for _ in range(scales - 1))
+        self.coarser_on = nn.ModuleList(
+            nn.Conv2d(outputs, width, 1) for _ in range(scales - 1 if feed else 0)
+        )
         self.features_on = None if last else nn.Conv2d(width, width, 1)
         self.maps_on = None if last else nn.Conv2d(outputs, width, 1)
 
-    def forward(self, x: Tensor, tap: Tap | None = None) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """What the next stack takes, the maps (B, K, h, w), and the hourglass' own, finest first."""
-        features = self.hourglass(x, tap)
-        mixed = self.mix(features[0])
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What the next stack takes, and the maps (B, K, h, w), finest first."""
+        coarser: list[Tensor] = []  # coarsest first, as the hourglass comes up
+
+        def read(level: int, features: Tensor) -> Tensor:
+            if not 0 < level <= len(self.coarser):
+                return features
+            maps = self.coarser[level - 1](features)
+            coarser.append(maps)
+            return features + self.coarser_on[level - 1](maps) if self.coarser_on else features
+
+        mixed = self.mix(self.hourglass(x, read)[0])
         maps = self.score(mixed)
         if self.features_on is not None and self.maps_on is not None:
             x = x + self.features_on(mixed) + self.maps_on(maps)
-        return x, maps, features
+        return x, [maps, *reversed(coarser)]
 
 
 class StackedHourglass(nn.Module):
-    """Images (B, 3, H, W), sides multiples of 4 * 2 ** levels -> K maps of stride 4 after every stack."""
+    """Images (B, 3, H, W), sides multiples of 4 * 2 ** levels -> K maps of stride 4 after every stack.
 
-    def __init__(self, stacks: int, width: int, outputs: int, levels: int = 4) -> None:
+    Args:
+        stacks: hourglasses; width: their channels; levels: their halvings.
+        scales: maps of stride 4, 8, ..., at most `levels`.
+        feed: coarser maps are added to the features they were read from, too.
+        recompute: in training keep only what stands between the stacks, and compute the rest again for the
+            gradient: less memory, and the forward pass twice.
+    """
+
+    def __init__(
+        self,
+        stacks: int,
+        width: int,
+        outputs: int,
+        levels: int = 4,
+        scales: int = 1,
+        feed: bool = False,
+        recompute: bool = False,
+    ) -> None:
         super().__init__()
+        self.recompute = recompute
         self.entry = nn.Sequential(
             *(nn.Conv2d(3, 64, 7, 2, 3), nn.BatchNorm2d(64), nn.ReLU(inplace=True)),
             *(Residual(64, 128), nn.MaxPool2d(2), Residual(128, 128), Residual(128, width)),
         )
         self.stacks = nn.ModuleList(
-            Stack(width, outputs, levels, last=number == stacks - 1) for number in range(stacks)
+            Stack(width, outputs, levels, scales, feed, last=number == stacks - 1)
+            for number in range(stacks)
         )
 
-    def forward(self, image: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
-        """For every stack its maps (B, K, H / 4, W / 4) and its hourglass' merged maps, finest first."""
-        x = self.entry(image)
+    def forward(self, image: Tensor) -> list[list[Tensor]]:
+        """The maps (B, K, H / 4, W / 4) of every stack and, after them, those of its coarser scales."""
+        again = self.recompute and self.training and torch.is_grad_enabled()
+        x = recomputed(self.entry, image) if again else self.entry(image)
         answers = []
         for stack in self.stacks:
-            x, maps, features = stack(x)
-            answers.append((maps, features))
+            x, maps = recomputed(stack, x) if again else stack(x)
+            answers.append(maps)
         return answers
+
+
+def recomputed(module: nn.Module, x: Tensor) -> Any:
+    """`module(x)`, of which only `x` is kept: what its gradient needs is computed again then.
+
+    The second time, BatchNorms do not count the batch again. For modules that draw nothing at random.
+    """
+    return checkpoint(
+        module,
+        x,
+        use_reentrant=False,
+        preserve_rng_state=False,
+        context_fn=lambda: (nullcontext(), _statistics_kept(module)),
+    )
+
+
+@contextmanager
+def _statistics_kept(module: nn.Module) -> Iterator[None]:
+    """BatchNorms compute as ever, and leave their running statistics as they are."""
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm)]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count

@@ -22,6 +22,7 @@ from vitruvian.measure.scoring import score
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import UserError
 from vitruvian.use.evaluate import SEED, check_fits, find, protocol_of_model, truth_of
+from vitruvian.use.occluders import Occluders, occlude, occluded
 from vitruvian.use.predict import Model, load
 from vitruvian.use.predictions import read_predictions
 from vitruvian.use.scores import (
@@ -99,6 +100,7 @@ class Request:
     subset: str | None = None
     published: str | None = None
     flip: bool = False
+    occluders: Occluders | None = None
     skeleton: Skeleton | None = None
     base: int | None = None
     device: str = "auto"
@@ -109,7 +111,7 @@ class Request:
 class Persons:
     """On whom a comparison is made."""
 
-    people: People
+    people: People  # with what is pasted on them
     about: dict[str, str]  # data, subset, provenance
     sizes: dict[str, int]  # subset -> persons, of the whole data set
 
@@ -135,14 +137,15 @@ def compare_on(request: Request, on: Persons | None) -> Comparison:
     if not request.items:
         raise UserError("nothing to compare: name models, files of predictions or results")
     published = rows_for(request.published) if request.published else ()
-    _check_published(published, chosen)
+    asked = None if chosen is None else occluded(_unmade(chosen), request.occluders)
+    _check_published(published, asked)
     entries: list[Entry] = []
     for label, name in named(request.items):
         entry, of = _entry(label, name, request, on, chosen)
         _check_same(about, of, entry.label)
         about = about or of
-        if of and chosen is not None:
-            check_comparable(_unmade(chosen), entry.result.protocol)
+        if of and asked is not None:
+            check_comparable(asked, entry.result.protocol)
         for other in entries:
             check_comparable(other.result.protocol, entry.result.protocol)
         entries.append(entry)
@@ -156,6 +159,7 @@ def _of_truth(request: Request) -> str | None:
     said = {
         "--subset": request.subset is not None,
         "--flip": request.flip,
+        "--occluders": request.occluders is not None,
         "--skeleton": request.skeleton is not None,
         "--base": request.base is not None,
     }
@@ -224,7 +228,7 @@ def open_rows(request: Request) -> Persons:
     subset = subset_name(whole, request.subset)
     about = {"data": whole.name, "subset": subset, "provenance": whole.provenance}
     sizes = {name: len(rows) for name, rows in whole.subsets.items()}
-    return Persons(whole.subset(subset), about, sizes)
+    return Persons(occlude(whole.subset(subset), request.occluders), about, sizes)
 
 
 def _entry(
@@ -237,6 +241,10 @@ def _entry(
             return Entry(label, saved[0]), saved[1]
         if on is None or chosen is None:
             raise UserError(f"{path} holds predictions: give --truth and --protocol to score them")
+        if request.occluders is not None:
+            raise UserError(
+                f"{path} holds predictions, made of photographs as they are: leave --occluders out"
+            )
         return _of_file(label, path, request, on, chosen), {}
     if on is None:
         raise UserError(f"{name} is a model: give --truth name=folder, photographs to try it on")
@@ -273,6 +281,7 @@ def _answers(
         predict=info.predict, margin=info.preprocessing.margin, workers=request.workers,
     )  # fmt: skip
     rng = np.random.default_rng(SEED)
+    protocol = occluded(protocol, request.occluders)
     return found.xy, score(protocol, truth_of(people), found.xy, rng, failed=found.unread)
 
 

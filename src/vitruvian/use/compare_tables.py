@@ -15,21 +15,34 @@ from vitruvian.measure.protocol_table import PROTOCOLS
 from vitruvian.measure.protocols import MADE
 from vitruvian.measure.published import Row as PublishedRow
 from vitruvian.measure.published import Table as PublishedTable
-from vitruvian.measure.result import Result, interval, percent
+from vitruvian.measure.result import Result, gap_words, interval, percent, points
 from vitruvian.use.compare import Comparison, Entry
 
 _INSIDE = "="  # a published total that lies inside the first row's interval
 _LIMBS = "arms and legs"  # the group of PCP that papers print as their average
+_PARTS = (
+    "torso angle, degrees",
+    "occlusion",
+    "swapped",
+)  # kinds of cuts whose differences are shown
 
 
 def text(comparison: Comparison) -> str:
     """For a terminal, as wide as it needs to be."""
-    head, rows = grid(comparison)
+    lines = [title(comparison), _drawn(*grid(comparison), section=len(comparison.entries))]
+    head, rows = parts_grid(comparison)
+    if rows:
+        lines.append(_drawn(head, rows))
+    return "\n".join([*lines, *below(comparison)]) + "\n"
+
+
+def _drawn(head: Sequence[str], rows: Sequence[Sequence[str]], section: int | None = None) -> str:
+    """A table drawn with lines; one more above row `section`."""
     table = Table()
     for number, name in enumerate(head):
         table.add_column(name, justify="left" if number == 0 else "right", no_wrap=True)
     for number, row in enumerate(rows):
-        if number == len(comparison.entries):
+        if number == section:
             table.add_section()
         table.add_row(*row)
     out = io.StringIO()
@@ -37,12 +50,15 @@ def text(comparison: Comparison) -> str:
         file=out, width=20 + sum(4 + max(map(len, c)) for c in zip(head, *rows, strict=True))
     )
     console.print(table, highlight=False)
-    return "\n".join([title(comparison), out.getvalue().rstrip(), *below(comparison)]) + "\n"
+    return out.getvalue().rstrip()
 
 
-def markdown(comparison: Comparison) -> str:
-    """A table that GitHub shows."""
+def markdown(comparison: Comparison, parts: bool = True) -> str:
+    """Tables that GitHub shows; without `parts` the first one alone."""
     lines = [title(comparison), "", markdown_table(*grid(comparison)), ""]
+    head, rows = parts_grid(comparison)
+    if parts and rows:
+        lines += [markdown_table(head, rows), ""]
     return "\n".join([*lines, *(line + "  " for line in below(comparison))]) + "\n"
 
 
@@ -113,16 +129,28 @@ def _row(entry: Entry, columns: list[str]) -> list[str]:
     return [entry.label, *shown, interval(entry.result.total), str(entry.result.n), *gaps]
 
 
-def gap_words(gap: Difference | None) -> str:
-    """A difference with its interval, in points; "" for None."""
-    if gap is None:
-        return ""
-    value, low, high = (_points(100 * x) for x in (gap.value, gap.low, gap.high))
-    return f"{value} ({low} to {high})"
+def parts_grid(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the paired differences by torso angle, of hidden joints, of swapped ones."""
+    first, *others = comparison.entries
+    head = [f"against {first.label}, points", *(entry.label for entry in others)]
+    return head, part_rows([entry.against_first or {} for entry in others])
 
 
-def _points(difference: float) -> str:
-    return f"{round(difference, 1) + 0.0:+.1f}"  # -0.04 is +0.0
+def part_rows(others: Sequence[Mapping[str, Difference]]) -> list[list[str]]:
+    """The differences of parts, and of what is gained on one part beyond the gain on another.
+
+    Args:
+        others: what `differences` gives, a column each.
+    """
+    rows = []
+    for label in dict.fromkeys(label for gaps in others for label in gaps):
+        kind, _, name = label.partition(": ")
+        part, _, where = name.partition("/")
+        if kind == "gain" or (kind == "cut" and part in _PARTS):
+            called = f"gain: {name}" if kind == "gain" else f"{part}: {where}"
+            shown = [gap_words(gaps.get(label)) or "-" for gaps in others]
+            rows.append([called, *shown])
+    return [row for row in rows if set(row[1:]) != {"-"}]
 
 
 def _published_row(
@@ -149,7 +177,7 @@ def _mark(first: Result, printed: Mapping[str, float | None]) -> str:
         theirs = printed.get(name)
         if ours is None or theirs is None:
             continue
-        gap = _points(theirs - 100 * ours.value)
+        gap = points(theirs - 100 * ours.value)
         said = [gap] if name == first.total_name else [name, gap]
         return " ".join([*said, _INSIDE] if _holds(ours, theirs) else said)
     return ""
@@ -178,6 +206,12 @@ def below(comparison: Comparison) -> list[str]:
     if any(entry.against_first for entry in comparison.entries):
         lines.append("against the first: difference of totals, 95 % interval and two-sided p of a paired "
                      "bootstrap over photographs, 2,000 resamples")  # fmt: skip
+    parts = [row[0] for row in parts_grid(comparison)[1]]
+    if any(name.startswith("occlusion: ") for name in parts):
+        lines.append("occluded: hidden joints; inferable: those of them whose neighbours on all limbs are "
+                     "visible")  # fmt: skip
+    if any(name.startswith("gain: ") for name in parts):
+        lines.append("gain: the difference on the one part minus that on the other")
     lines += _unpaired(comparison.entries)
     if comparison.published:
         lines.append(

@@ -23,6 +23,7 @@ from vitruvian.models import Predict
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import Convention, Runner, State, UserError
 from vitruvian.use.boxes import boxes_of_poses
+from vitruvian.use.occluders import Occluders, occlude, occluded
 
 Look = Literal["labelled", "image", "found"]
 SEED = 20  # of the intervals' resamples
@@ -296,6 +297,7 @@ def evaluate(
     flip: bool = False,
     predict: Predict = Predict(),  # noqa: B008
     margin: float = 1.25,
+    occluders: Occluders | None = None,
     workers: int = 1,
 ) -> Result:
     """A model's figures, with two baselines beside them.
@@ -310,10 +312,12 @@ def evaluate(
             turned to what an observer sees by the torso rule where the labels are so.
         predict: how many looks "found" takes, and which joints make its boxes.
         margin: side of those boxes in extents of the joints.
+        occluders: shapes to paste on the photographs; None: nothing.
         trained_on: where the mean pose is measured; None: on the rows scored.
     """
     model = skeleton or people.skeleton
     asked = protocol_of_model(people, model, look, flip, predict.passes, protocol, convention)
+    people = occlude(people, occluders)
     found = find(
         runner, people, crop, look=look, skeleton=skeleton, convention=convention, flip=flip,
         predict=predict, margin=margin, workers=workers,
@@ -326,7 +330,10 @@ def evaluate(
         "image_centre": baselines.predict_centre(found.box, len(people.skeleton)),
     }
     rng = np.random.default_rng(SEED)
-    return score(asked, truth_of(people), found.xy, rng, baselines=others, failed=found.unread)
+    return score(
+        occluded(asked, occluders), truth_of(people), found.xy, rng, baselines=others,
+        failed=found.unread,
+    )  # fmt: skip
 
 
 def quick_score(predicted: Predicted, people: People) -> float:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import glob
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,33 +16,50 @@ import numpy as np
 
 from vitruvian.data.photos import SUFFIXES
 from vitruvian.types import Poses, UserError
+from vitruvian.use.poses import person_rows
 
 
-def list_photos(arguments: Iterable[Path | str], leave_out: Path | None = None) -> Iterator[Path]:
-    """The photographs that files and folders stand for, in order, one folder at a time.
+def list_photos(
+    arguments: Iterable[Path | str],
+    leave_out: Iterable[Path] = (),
+    suffixes: Collection[str] = SUFFIXES,
+) -> Iterator[Path]:
+    """The photographs that files, folders and patterns stand for, in order, one folder at a time.
 
-    A file is taken whatever its name; of a folder and its subfolders the files with the suffix of a
-    photograph, sorted by name, without hidden ones and without the folder `leave_out`.
+    A file is taken whatever its name; of a folder and its subfolders the files with one of `suffixes`,
+    sorted by name, without hidden ones and without the folders `leave_out`. A name that is neither is a
+    pattern (* ? [ab], ** for subfolders) for files and folders.
 
     Raises:
-        UserError: at once when an argument does not exist or is a folder without photographs; later
-            when a subfolder cannot be listed.
+        UserError: at once when an argument does not exist, fits nothing or is a folder without
+            photographs; later when a subfolder cannot be listed.
     """
-    paths = [Path(argument) for argument in arguments]
+    out = tuple(leave_out)
+    paths = [path for argument in arguments for path in _expanded(argument)]
     for path in paths:
-        if not path.exists():
-            raise UserError(f"{path} does not exist: give photographs or folders of them")
-        if path.is_dir() and next(_walk(path, leave_out), None) is None:
-            raise UserError(f"{path} has no photographs ({' '.join(sorted(SUFFIXES))})")
+        if path.is_dir() and next(_walk(path, out, suffixes), None) is None:
+            raise UserError(f"{path} has no photographs ({' '.join(sorted(suffixes))})")
     return (
         photo
         for path in paths
-        for photo in (_walk(path, leave_out) if path.is_dir() else iter((path,)))
+        for photo in (_walk(path, out, suffixes) if path.is_dir() else iter((path,)))
     )
 
 
-def _walk(folder: Path, leave_out: Path | None) -> Iterator[Path]:
-    if leave_out is not None and leave_out.exists() and folder.samefile(leave_out):
+def _expanded(argument: Path | str) -> list[Path]:
+    path = Path(argument)
+    if path.exists():
+        return [path]
+    if not glob.has_magic(str(argument)):
+        raise UserError(f"{path} does not exist: give photographs or folders of them")
+    found = sorted(map(Path, glob.glob(os.path.expanduser(argument), recursive=True)))
+    if not found:
+        raise UserError(f"{argument} fits no file: check the pattern")
+    return found
+
+
+def _walk(folder: Path, leave_out: tuple[Path, ...], suffixes: Collection[str]) -> Iterator[Path]:
+    if any(other.exists() and folder.samefile(other) for other in leave_out):
         return
     try:
         with os.scandir(folder) as found:
@@ -52,8 +70,8 @@ def _walk(folder: Path, leave_out: Path | None) -> Iterator[Path]:
         if name.startswith("."):
             continue
         if is_folder:
-            yield from _walk(folder / name, leave_out)
-        elif os.path.splitext(name)[1].lower() in SUFFIXES:
+            yield from _walk(folder / name, leave_out, suffixes)
+        elif os.path.splitext(name)[1].lower() in suffixes:
             yield folder / name
 
 
@@ -91,6 +109,12 @@ class WholeFile:
                 self._file.close()
             self._beside.unlink(missing_ok=True)
             raise self._no(error) from None
+
+    def discard(self) -> None:
+        """Leaves what was in its place."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._beside.unlink(missing_ok=True)
 
     def _no(self, error: OSError) -> UserError:
         return UserError(f"{self.path} cannot be written ({error.strerror}): check the folder")
@@ -132,16 +156,14 @@ class CocoWriter:
         """Appends the persons of one photograph; without `image_id` photographs count from 1."""
         assert self._file is not None, "closed"
         self._photos += 1
-        for xy, score, box in zip(poses.xy, poses.score, poses.box, strict=True):
-            person = {
-                "image_id": self._photos if image_id is None else image_id,
-                "file_name": file_name,
-                "category_id": 1,
-                "keypoints": _rounded(np.column_stack([xy, score]).ravel()),
-                "score": _rounded(score.mean()),
-                "bbox": _rounded(box + np.array([0.5, 0.5, 0, 0])),
-            }
-            line = json.dumps(person, ensure_ascii=False, allow_nan=False)
+        number = self._photos if image_id is None else image_id
+        self.rows(person_rows(poses, number, file_name))
+
+    def rows(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Appends persons as `poses.person_rows` describes them."""
+        assert self._file is not None, "closed"
+        for row in rows:
+            line = json.dumps(row, ensure_ascii=False, allow_nan=False)
             self._file.write(f"{',' if self._persons else ''}\n{line}")
             self._persons += 1
 
@@ -151,6 +173,12 @@ class CocoWriter:
             file, self._file = self._file, None
             file.write("\n]\n")
             file.close()
+
+    def discard(self) -> None:
+        """Leaves the earlier results in their place; closing then does nothing."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            file.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -162,11 +190,6 @@ class CocoWriter:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _rounded(values: Any) -> Any:
-    """Plain numbers to 0.001, which in px no eye and no metric sees."""
-    return np.round(np.nan_to_num(np.asarray(values, np.float64)), 3).tolist()
 
 
 def read_boxes(path: Path | str) -> dict[str, np.ndarray]:

@@ -1,27 +1,42 @@
-"""Photographs in, a folder out: overlays, COCO results and one page that shows them."""
+"""Photographs and videos in, a folder out: overlays, heatmaps, poses and one page that shows them."""
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from itertools import chain, compress, groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from vitruvian.draw import draw_poses, write_image
+from vitruvian import __version__
+from vitruvian.data.photos import SUFFIXES
 from vitruvian.types import UserError
-from vitruvian.use.files import CocoWriter, list_photos, read_boxes
+from vitruvian.use.capture import is_capture
+from vitruvian.use.detect import LEAST_SCORE, Detector, open_detector
+from vitruvian.use.files import list_photos, read_boxes
+from vitruvian.use.gallery_run import DONE, PHOTO, Kit, Run, Settings
+from vitruvian.use.heatmap_files import MapFolder
+from vitruvian.use.heatmaps import open_maps
+from vitruvian.use.look import BATCH
 from vitruvian.use.page import Page
-from vitruvian.use.predict import Model, load, predict_photos
+from vitruvian.use.predict import Model, load
+from vitruvian.use.progress import Progress
+from vitruvian.use.results import FORMATS, Journal, open_writer
+from vitruvian.use.video import VIDEO_SUFFIXES, Video, is_video
 
 PHOTOS = Path(__file__).parent / "photos"
-OVERLAYS, POSES, PAGE = "overlays", "poses.json", "index.html"
+OVERLAYS, HEATMAPS, POSES, PAGE = "overlays", "heatmaps", "poses", "index.html"
+JOURNAL = ".finished.jsonl"
+FACE, NOBODY = "face", "none"  # detectors by these names are none
 
 
 @dataclass(frozen=True)
@@ -29,7 +44,7 @@ class Request:
     """What `vitruvian predict` is told."""
 
     model: str
-    photos: tuple[Path, ...]
+    photos: tuple[Path | str, ...]  # files, folders, patterns, videos, cameras, streams
     out: Path
     box: str | None = None
     boxes: Path | None = None
@@ -38,6 +53,16 @@ class Request:
     device: str = "auto"
     quiet: bool = False
     overlays: bool = True
+    heatmaps: bool = False
+    detector: str | None = None
+    detector_score: float = LEAST_SCORE
+    detect_every: int = 10  # frames
+    smooth: bool = False
+    every: int = 1
+    frames: int | None = None  # of a camera, at most
+    formats: tuple[str, ...] = ("json",)
+    again: bool = False
+    batch: int = BATCH
 
 
 class _Everywhere(Mapping[str, np.ndarray]):
@@ -77,53 +102,151 @@ def parse_box(text: str) -> np.ndarray:
 def predict_to_folder(request: Request) -> None:
     """Streams: a folder of 100,000 photographs takes the memory of a few.
 
+    What an interrupted run with the same settings has finished is taken from there. Where nothing can
+    be read, earlier outputs stay as they are.
+
     Raises:
-        UserError: no such model, photograph or box, or not one photograph could be read.
+        UserError: no such model, photograph, box or detector, or not one photograph could be read.
     """
-    console = Console(stderr=True, quiet=request.quiet)
-
-    def say(line: str) -> None:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-
     boxes = _boxes(request)
+    if unknown := [kind for kind in request.formats if kind not in FORMATS]:
+        raise UserError(f"no format {unknown[0]!r}: give {', '.join(FORMATS)}")
     model = load(request.model, request.device)
-    paths = list_photos(request.photos, leave_out=request.out / OVERLAYS)
-    shown = request.out / OVERLAYS
+    folders = (request.out / OVERLAYS, request.out / HEATMAPS)
+    listed = _inputs(request, folders)
+    detector, faces = _detector(request)
+    maps = _maps(request, model)
     try:
-        (shown if request.overlays else request.out).mkdir(parents=True, exist_ok=True)
+        request.out.mkdir(parents=True, exist_ok=True)
+        for folder in compress(folders, (request.overlays, request.heatmaps)):
+            folder.mkdir(exist_ok=True)
     except OSError as error:
         raise UserError(f"{request.out} cannot be made ({error.strerror})") from None
-    started, done, bad = time.monotonic(), 0, 0
+    started = time.monotonic()
+    progress = _progress(request, folders)
     with ExitStack() as stack:
-        writer = stack.enter_context(CocoWriter(request.out / POSES))
-        page = stack.enter_context(_page(request, model)) if request.overlays else None
-        names = _Names()
-        for path, photo, poses in predict_photos(
-            model, paths, boxes, request.passes, request.flip, pictures=request.overlays
-        ):
-            if isinstance(poses, UserError):
-                bad += 1
-                say(f"skipped: {poses}")
-                if page is not None:
-                    page.error(path.name, str(poses))
+        stack.callback(progress.close)
+        page = _page(request, model) if request.overlays else None
+        writers = [
+            open_writer(kind, request.out / f"{POSES}.{kind}", model.info.skeleton)
+            for kind in dict.fromkeys(request.formats)
+        ]
+        journal = Journal(request.out / JOURNAL, _key(request, model), request.again)
+        kit = Kit(folders[0], page, maps, writers, journal, progress)
+        run = stack.enter_context(Run(model, _settings(request), kit, boxes, detector, faces))
+        for kind, part in groupby(listed, run.kind):
+            if kind == PHOTO:
+                run.photos(map(Path, part))
                 continue
-            done += 1
-            writer.write(str(path), poses)
-            if page is not None and photo is not None:
-                overlay = shown / names.unused(path)
-                threshold = model.info.predict.threshold
-                write_image(overlay, draw_poses(photo, poses, model.info.skeleton, threshold))
-                page.photo(path.name, overlay, poses)
-            if done % 1000 == 0:
-                say(f"{done} photographs")
-    if not done:
-        raise UserError(f"none of {bad} photographs could be read; the reasons stand above")
-    skipped = f", {bad} skipped" if bad else ""
-    seconds = time.monotonic() - started
-    say(f"{done} photographs{skipped} in {seconds:.1f} s with {model.info.name}")
+            for name in part:
+                if kind == DONE:
+                    run.replay(name)
+                else:
+                    run.moving(name, kind)
+    if not run.pictures and run.bad == 1:
+        raise UserError(run.why)
+    if not run.pictures:
+        raise UserError(f"none of {run.bad} inputs could be read; the reasons stand above")
+    _tell(request, run, model, time.monotonic() - started)
+    if not run.finished:
+        raise UserError(f"{run.why}; what was found until then is in {request.out}")
+
+
+def _tell(request: Request, run: Run, model: Model, seconds: float) -> None:
+    skipped = f", {run.bad} skipped" if run.bad else ""
+    before = f", {run.replayed} of them before" if run.replayed else ""
+    what = "pictures" if run.moved else "photographs"
+    done = f"{run.pictures} {what}{before}{skipped} in {seconds:.1f} s with {model.info.name}"
+    console = Console(stderr=True, quiet=request.quiet)
+    lines = [done]
     if request.overlays:
-        say(f"  page      {request.out / PAGE}\n  overlays  {shown}")
-    say(f"  poses     {request.out / POSES} (COCO results, px of the photographs)")
+        lines += [f"  page      {request.out / PAGE}", f"  overlays  {request.out / OVERLAYS}"]
+    if request.heatmaps:
+        lines += [f"  heatmaps  {request.out / HEATMAPS}"]
+    words = {"json": " (COCO results, px of the photographs)"}
+    for kind in dict.fromkeys(request.formats):
+        lines += [f"  poses     {request.out / POSES}.{kind}{words.get(kind, '')}"]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _inputs(request: Request, folders: tuple[Path, ...]) -> Iterator[str]:
+    """Names in order, of photographs each `every`-th; what does not exist is said at once."""
+    if request.every < 1:
+        raise UserError(f"every {request.every}th picture: give 1 or more")
+    known = SUFFIXES | VIDEO_SUFFIXES
+    parts: list[Iterator[str]] = [
+        iter((str(given),)) if is_capture(str(given)) else map(str, list_photos([given], folders, known))
+        for given in request.photos
+    ]  # fmt: skip
+    return _thinned(chain.from_iterable(parts), request.every)
+
+
+def _thinned(names: Iterator[str], every: int) -> Iterator[str]:
+    number = 0
+    for name in names:
+        moving = is_capture(name) or is_video(name)
+        if moving or number % every == 0:
+            yield name
+        number += not moving
+
+
+def _progress(request: Request, folders: tuple[Path, ...]) -> Progress:
+    """Counts what is to be done, without opening photographs."""
+    if request.quiet:
+        return Progress(0, lambda text: None, False)
+    total = 0
+    for name in _inputs(request, folders):
+        count = 1
+        if is_capture(name):
+            count = request.frames or 0
+        elif is_video(name):
+            try:
+                with Video(name) as video:
+                    count = -(-video.count // request.every)
+            except UserError:
+                continue
+        if not count:
+            return Progress(0)
+        total += count
+    return Progress(total)
+
+
+def _settings(request: Request) -> Settings:
+    return Settings(
+        request.passes, request.flip, request.batch, request.overlays, request.every,
+        request.detect_every, request.smooth, request.frames,
+    )  # fmt: skip
+
+
+def _key(request: Request, model: Model) -> dict[str, Any]:
+    """What poses and pictures depend on, beside their files."""
+    values = {name: value for name, value in asdict(request).items() if name in (
+        "box", "passes", "flip", "overlays", "heatmaps", "detector_score", "detect_every", "smooth", "every"
+    )}  # fmt: skip
+    said = __version__ + model.info.to_json() + str(model.folder.resolve())
+    values["model"] = hashlib.sha256(said.encode()).hexdigest()
+    for name, file in (("boxes", request.boxes), ("detector", request.detector)):
+        values[name] = None if file is None else str(file)
+        if file is not None and Path(file).is_file():
+            values[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return values
+
+
+def _detector(request: Request) -> tuple[Detector | None, bool]:
+    """What --detector asks for, and whether to start from faces."""
+    name = request.detector
+    if name in (None, NOBODY, FACE):
+        return None, name == FACE
+    detector = open_detector(str(name), request.detector_score, request.device)
+    return detector, detector is None and find_spec("skimage") is not None
+
+
+def _maps(request: Request, model: Model) -> MapFolder | None:
+    if not request.heatmaps:
+        return None
+    run = open_maps(model, request.device)
+    return MapFolder(request.out / HEATMAPS, model, run, request.flip)
 
 
 def _boxes(request: Request) -> Mapping[str, Any] | None:
@@ -141,18 +264,3 @@ def _page(request: Request, model: Model) -> Page:
     }
     skeleton, threshold = model.info.skeleton, model.info.predict.threshold
     return Page(request.out / PAGE, "Poses", skeleton, threshold, made)
-
-
-class _Names:
-    """File names for overlays: the photograph's, numbered where another has taken it."""
-
-    def __init__(self) -> None:
-        self.used: set[str] = set()
-
-    def unused(self, path: Path) -> str:
-        name, number = path.stem, 1
-        while name in self.used:
-            number += 1
-            name = f"{path.stem}-{number}"
-        self.used.add(name)
-        return f"{name}.jpg"

@@ -32,9 +32,10 @@ main { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem,
   gap: 1rem; align-items: start }
 figure { margin: 0; padding: .75rem; background: var(--card); border: 1px solid var(--line);
   border-radius: .5rem }
-figure img { display: block; width: 100%; height: auto; border-radius: .25rem }
+figure img, figure video { display: block; width: 100%; height: auto; border-radius: .25rem }
 figcaption { margin-top: .5rem; overflow-wrap: anywhere }
 figcaption ul { margin: 0; padding: 0 0 0 1.2rem }
+.wide { grid-column: 1 / -1 }
 .wrong { color: var(--wrong) }
 footer { margin-top: 1.5rem; color: var(--quiet) }
 """
@@ -66,7 +67,7 @@ class Page:
     ):
         self._folder = Path(path).parent
         self._skeleton, self._threshold = skeleton, threshold
-        self._photos = self._persons = self._unread = 0
+        self._photos = self._persons = self._unread = self._maps = 0
         self._file: WholeFile | None = WholeFile(path)
         self._file.write(_head(title, made, threshold))
 
@@ -75,6 +76,26 @@ class Page:
         self._persons += len(found)
         lines = _persons(found, self._skeleton, self._threshold)
         self._figure(name, self._picture(name, overlay, found), lines)
+
+    def video(self, name: str, overlay: Path | str | None, frames: int, persons: int) -> None:
+        """Appends a video, with the overlay video to play."""
+        shown = ""
+        if overlay is not None:
+            words = html.escape(f"{name} with poses drawn on it", quote=True)
+            link = self._link(overlay)
+            shown = f'<video controls preload="none" src="{link}" aria-label="{words}"></video>'
+        self._persons += persons
+        told = f"{_count(frames, 'frame')}, {_count(persons, 'person')}"
+        self._figure(name, shown, f'<p class="quiet">{told}</p>')
+
+    def maps(self, name: str, picture: Path | str, arrays: Path | str | None = None) -> None:
+        """Appends a picture of heatmaps; with the file of its arrays, that of one person, it is wide."""
+        words = '<span class="quiet">all joints at once</span>'
+        if arrays is not None:
+            self._maps += 1
+            words = f'<a href="{self._link(arrays)}">the heatmaps as arrays</a>'
+        shown = self._linked(picture, f"heatmaps of {name}")
+        self._write(shown, f"<strong>{html.escape(name)}</strong> {words}", arrays is not None)
 
     def error(self, name: str, why: str) -> None:
         """Appends a photograph that could not be read."""
@@ -86,9 +107,17 @@ class Page:
         if self._file is not None:
             file, self._file = self._file, None
             unread = f", {self._unread} not read" if self._unread else ""
-            counts = f"{_count(self._photos, 'photograph')}, {_count(self._persons, 'person')}"
-            file.write(f"</main>\n<footer>{counts}{unread}.</footer>\n</body>\n</html>\n")
+            photos = f"{_count(self._photos, 'photograph')}, {_count(self._persons, 'person')}"
+            maps = f"heatmaps of {_count(self._maps, 'person')}"
+            told = ([photos] if self._photos or not self._maps else []) + [maps] * bool(self._maps)
+            file.write(f"</main>\n<footer>{', '.join(told)}{unread}.</footer>\n</body>\n</html>\n")
             file.close()
+
+    def discard(self) -> None:
+        """Leaves the earlier page in its place; closing then does nothing."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            file.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -102,17 +131,26 @@ class Page:
         self.close()
 
     def _figure(self, name: str, picture: str, lines: str) -> None:
-        assert self._file is not None, "closed"
         self._photos += 1
-        caption = f"<figcaption><strong>{html.escape(name)}</strong>{lines}</figcaption>"
-        self._file.write(f"<figure>{picture}{caption}</figure>\n")
+        self._write(picture, f"<strong>{html.escape(name)}</strong>{lines}")
+
+    def _write(self, picture: str, caption: str, wide: bool = False) -> None:
+        assert self._file is not None, "closed"
+        kind = ' class="wide"' if wide else ""
+        words = f"<figcaption>{caption}</figcaption>"
+        self._file.write(f"<figure{kind}>{picture}{words}</figure>\n")
 
     def _picture(self, name: str, overlay: Path | str | None, found: Poses) -> str:
         if overlay is None:
             return ""
-        link = quote(Path(os.path.relpath(overlay, self._folder)).as_posix())
-        what = html.escape(f"{name} with {_count(len(found), 'pose')} drawn on it", quote=True)
-        return f'<a href="{link}"><img loading="lazy" src="{link}" alt="{what}"></a>'
+        return self._linked(overlay, f"{name} with {_count(len(found), 'pose')} drawn on it")
+
+    def _linked(self, picture: Path | str, what: str) -> str:
+        link, words = self._link(picture), html.escape(what, quote=True)
+        return f'<a href="{link}"><img loading="lazy" src="{link}" alt="{words}"></a>'
+
+    def _link(self, file: Path | str) -> str:
+        return quote(Path(os.path.relpath(file, self._folder)).as_posix())
 
 
 def _head(title: str, made: dict[str, str], threshold: float) -> str:

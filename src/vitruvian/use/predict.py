@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-import cv2
 import numpy as np
 
-from vitruvian import geometry
-from vitruvian.data.loader import step_aside
-from vitruvian.data.photos import cut, photo_size, read_photo, reduction_for
+from vitruvian.data.photos import photo_size, read_photo
 from vitruvian.models import MOST_PASSES, ModelInfo, find_model, read_model
-from vitruvian.types import Poses, Runner, UserError
-from vitruvian.use.boxes import boxes_of_poses
-from vitruvian.use.faces import find_face
+from vitruvian.types import Runner, UserError
+from vitruvian.use import look
+from vitruvian.use.ahead import grouped, read_ahead
+from vitruvian.use.detect import Detector, open_detector
+from vitruvian.use.look import BATCH
+from vitruvian.use.look import Sighting as Sighting
+from vitruvian.use.look import sighting as sighting
+from vitruvian.use.poses import USER, PhotoPoses
+from vitruvian.use.reading import Photograph, Want, checked_photo, read, size_of, want_of, wants
+from vitruvian.use.reading import checked_boxes as checked_boxes
 from vitruvian.use.runners import open_runner
 
-Result = tuple[Path, np.ndarray | None, Poses] | tuple[Path, None, UserError]
+_Photo = look.Photo  # `use.serve` knows these by such names
+_factor = look.factor_for
+_poses = look.poses_in
 
-_BATCH = 16
-_AHEAD = 48 << 20  # bytes of photographs decoded before they are needed
-_TOGETHER = 48 << 20  # bytes of photographs that wait for one batch
+Result = tuple[Path, np.ndarray | None, PhotoPoses] | tuple[Path, None, UserError]
+Seen = tuple[Path, np.ndarray | None, Sighting] | tuple[Path, None, UserError]
 
 
 @dataclass(frozen=True)
@@ -38,36 +40,99 @@ class Model:
     runner: Runner
     folder: Path
 
-    def predict(
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # str is an iterable of str
         self,
-        photo: np.ndarray | str | Path,
+        photo: Photograph,
         boxes: Any = None,
         passes: int | None = None,
         flip: bool = False,
-    ) -> Poses:
-        """The poses of the persons of one photograph, in its pixels.
+        batch_size: int = BATCH,
+        detector: Detector | str | None = None,
+    ) -> PhotoPoses: ...
+
+    @overload
+    def predict(
+        self,
+        photo: Iterable[Photograph],
+        boxes: Any = None,
+        passes: int | None = None,
+        flip: bool = False,
+        batch_size: int = BATCH,
+        detector: Detector | str | None = None,
+    ) -> Iterator[PhotoPoses]: ...
+
+    def predict(
+        self,
+        photo: Photograph | Iterable[Photograph],
+        boxes: Any = None,
+        passes: int | None = None,
+        flip: bool = False,
+        batch_size: int = BATCH,
+        detector: Detector | str | None = None,
+    ) -> PhotoPoses | Iterator[PhotoPoses]:
+        """The poses of the persons of a photograph, in its pixels; or of many, one after the other.
 
         Args:
-            photo: RGB (H, W, 3) or grey (H, W) uint8, or the name of a file.
+            photo: RGB (H, W, 3) or grey (H, W) uint8, or the name of a file; or any iterable of these,
+                an array (N, H, W, 3) too, which is taken as it is needed: memory does not grow.
             boxes: (N, 4) x, y, width, height in px as in COCO, one closely around each person (the
-                model's margin is added); without, the whole photograph is one person's.
+                model's margin is added); without, the whole photograph is one person's. Of many
+                photographs an iterable with an entry for each, of which None asks for a look; or,
+                of files, a mapping as `files.read_boxes` returns it.
             passes: 2 or 3 look again, around the joints found in the whole photograph; None is what
                 the model says. Boxes that are given are looked at once.
             flip: average with the answer for the mirrored crop.
+            batch_size: crops for the net at once, at most.
+            detector: finds the boxes where none are given; see `detect.open_detector`.
 
         Raises:
-            UserError: the photograph cannot be read, or a box is no box.
+            UserError: a photograph cannot be read, or a box is no box. (`predict_photos` goes on.)
         """
+        found = open_detector(detector) if isinstance(detector, str) else detector
+        batch = _checked_batch(batch_size)
+        if isinstance(photo, str | Path) or (isinstance(photo, np.ndarray) and photo.ndim < 4):
+            seen, poses = self._find(photo, boxes, passes, flip, batch, found)
+            kept = photo if isinstance(photo, np.ndarray) else seen.path
+            return replace(poses, photo=kept)
+        passes = _checked_passes(self, passes)
+        wanted = wants(photo, boxes, passes, self.info.crop, found is not None)
+        return _answers(_find_all(self, wanted, passes, flip, batch, found))
+
+    def find(
+        self,
+        photo: Photograph,
+        boxes: Any = None,
+        passes: int | None = None,
+        flip: bool = False,
+        detector: Detector | None = None,
+    ) -> Sighting:
+        """As `predict` of one photograph, with the crops that the net saw last."""
+        seen, poses = self._find(photo, boxes, passes, flip, BATCH, detector)
+        given = boxes is not None or detector is not None
+        return sighting(self, poses, given, seen.crop)
+
+    def _find(
+        self,
+        photo: Photograph,
+        boxes: Any,
+        passes: int | None,
+        flip: bool,
+        batch: int,
+        detector: Detector | None,
+    ) -> tuple[look.Photo, PhotoPoses]:
         asked = None if boxes is None else checked_boxes(boxes)
         passes = _checked_passes(self, passes)
         if isinstance(photo, np.ndarray):
-            pixels = _checked_photo(photo)
+            pixels = checked_photo(photo)
             seen = _Photo(pixels, 1, pixels.shape[:2], None)
         else:
             size = photo_size(photo)
-            factor = _factor(size, asked, passes, self.info.crop)
+            factor = _factor(size, asked, passes, self.info.crop) if detector is None else 1
             seen = _Photo(*read_photo(photo, factor), size, Path(photo))
-        return _poses(self, [seen], [asked], passes, flip, _BATCH)[0]
+        found, sources = detected(detector, [seen], [asked])
+        (poses,) = _poses(self, [seen], found, passes, flip, batch, sources=sources)
+        return seen, poses
 
 
 def load(name: str | Path = "default", device: str = "auto") -> Model:
@@ -98,8 +163,10 @@ def predict_photos(
     boxes: Mapping[str, Any] | None = None,
     passes: int | None = None,
     flip: bool = False,
-    batch: int = _BATCH,
+    batch: int = BATCH,
     pictures: bool = True,
+    detector: Detector | None = None,
+    faces: bool = False,
 ) -> Iterator[Result]:
     """Poses of many photographs, in their order, in memory that does not grow with their number.
 
@@ -113,57 +180,50 @@ def predict_photos(
         batch: crops for the runner at once, at most.
         pictures: yield the photographs too, to draw on. Without, a JPEG is decoded only as finely
             as its crops need, which takes a third of the time; the poses are the same.
+        detector: where photographs without boxes are looked at; without, such a photograph is an
+            error when there are `boxes`.
+        faces: start from the face where there is one, also with models that did not learn from faces.
 
     Yields:
         The path, the photograph RGB (H, W, 3), or None without `pictures`, and its poses; or the
         path, None and the error that keeps it from being read.
     """
+    seen = find_in_photos(model, paths, boxes, passes, flip, batch, pictures, detector, faces)
+    for path, photo, found in seen:
+        if isinstance(found, UserError):
+            yield path, None, found
+        else:
+            yield path, photo, found.poses
+
+
+def find_in_photos(
+    model: Model,
+    paths: Iterable[Path],
+    boxes: Mapping[str, Any] | None = None,
+    passes: int | None = None,
+    flip: bool = False,
+    batch: int = BATCH,
+    pictures: bool = True,
+    detector: Detector | None = None,
+    faces: bool = False,
+) -> Iterator[Seen]:
+    """As `predict_photos`, with the crops that the net saw last."""
     passes = _checked_passes(model, passes)
-    wanted = (_want(Path(path), boxes, passes, model.info.crop, pictures) for path in paths)
-    with ThreadPoolExecutor(2, "cut") as pool:
-        for group in _groups(_decoded(wanted, 2 * batch), batch):
-            good = [item for item in group if item.photo]
-            photos = [item.photo for item in good if item.photo]
-            asked = [item.want.boxes for item in good]
-            poses = iter(_poses(model, photos, asked, passes, flip, batch, pool.map))
-            del photos, good
-            while group:
-                item = group.popleft()
-                if item.photo:
-                    yield item.want.path, item.picture, next(poses)
-                else:
-                    yield item.want.path, None, item.error or UserError("not read")
+    full = detector is not None
+    wanted = (want_of(Path(path), boxes, passes, model.info.crop, pictures, full) for path in paths)
+    yield from _find_all(model, wanted, passes, flip, batch, detector, faces)
 
 
-def checked_boxes(boxes: Any) -> np.ndarray:
-    """Boxes (N, 4) as in COCO -> boxes (N, 4) as in `types`.
-
-    Raises:
-        UserError: another shape, or a box without four finite numbers or without area.
-    """
-    try:
-        asked = np.array(boxes, np.float32, ndmin=2)
-    except (TypeError, ValueError):
-        raise UserError("boxes are rows of four numbers: x, y, width, height in px") from None
-    asked = asked if asked.size else np.zeros((0, 4), np.float32)
-    if asked.ndim != 2 or asked.shape[1] != 4:
-        raise UserError("boxes are rows of four numbers: x, y, width, height in px")
-    for number, box in enumerate(asked, 1):
-        if not np.isfinite(box).all() or box[2:].min() <= 0:
-            raise UserError(f"box {number} is {box.tolist()}: give x, y, width, height in px > 0")
-    return geometry.boxes_of_pixels(asked)
-
-
-def _checked_photo(photo: np.ndarray) -> np.ndarray:
-    if photo.dtype != np.uint8 or photo.size == 0:
-        raise UserError(
-            f"a photograph is a filled uint8 array, not {photo.dtype} of shape {photo.shape}"
-        )
-    if photo.ndim == 2:
-        return cv2.cvtColor(np.ascontiguousarray(photo), cv2.COLOR_GRAY2RGB)
-    if photo.ndim != 3 or photo.shape[2] != 3:
-        raise UserError(f"a photograph is RGB (H, W, 3) or grey (H, W), not of shape {photo.shape}")
-    return np.ascontiguousarray(photo)
+def detected(
+    detector: Detector | None, photos: list[look.Photo], boxes: list[np.ndarray | None]
+) -> tuple[list[np.ndarray | None], list[str]]:
+    """Boxes of `types` for those photographs that have none, and where each photograph's come from."""
+    if detector is None:
+        return boxes, [USER] * len(boxes)
+    bare = [i for i, of in enumerate(boxes) if of is None]
+    found = dict(zip(bare, detector([photos[i].pixels for i in bare]), strict=True)) if bare else {}
+    sources = [f"detector:{detector.name}" if i in found else USER for i in range(len(boxes))]
+    return [found[i][0] if i in found else of for i, of in enumerate(boxes)], sources
 
 
 def _checked_passes(model: Model, passes: int | None) -> int:
@@ -173,210 +233,45 @@ def _checked_passes(model: Model, passes: int | None) -> int:
     return passes
 
 
-# ---- crops -> poses ------------------------------------------------------------------------------
+def _checked_batch(batch: int) -> int:
+    if batch < 1:
+        raise UserError(f"batch_size is {batch}: give 1 or more")
+    return batch
 
 
-@dataclass(frozen=True)
-class _Photo:
-    """A photograph, decoded as finely as its first crops need."""
-
-    pixels: np.ndarray  # RGB, `factor` times smaller than the photograph
-    factor: int
-    size: tuple[int, ...]  # height, width in px of the photograph
-    path: Path | None  # where finer pixels are to be had
-
-    def crop(self, to_image: np.ndarray, height: int, width: int) -> np.ndarray:
-        pixels, factor = self.pixels, self.factor
-        needed = reduction_for(to_image)
-        if self.path and needed < factor:
-            with contextlib.suppress(UserError):  # gone since: what is there must do
-                pixels, factor = read_photo(self.path, needed)
-        return cut(pixels, geometry.after_reduction(to_image, factor), height, width)
-
-
-def _factor(
-    size: tuple[int, ...], boxes: np.ndarray | None, passes: int, crop: tuple[int, int]
-) -> int:
-    """How many times smaller a photograph may be decoded; a second look may be twice as close."""
-    box = geometry.whole_image(*size)[None] if boxes is None else boxes
-    to_image = geometry.crop_to_image(geometry.fit_aspect(box, *crop), *crop)
-    factor = min((reduction_for(matrix) for matrix in to_image), default=8)
-    return max(1, factor // 2) if boxes is None and passes > 1 else factor
-
-
-def _poses(
+def _find_all(
     model: Model,
-    photos: list[_Photo],
-    boxes: list[np.ndarray | None],
+    wanted: Iterator[Want],
     passes: int,
     flip: bool,
     batch: int,
-    each: Callable[..., Iterable[np.ndarray]] = map,
-) -> list[Poses]:
-    """The poses of several photographs, their persons together in batches.
-
-    `boxes` are as in `types`, None is the whole photograph; `each` may map with threads.
-    """
-    face = model.info.predict.face_factor
-    asked = [
-        _first_box(photo, face) if of is None else of
-        for photo, of in zip(photos, boxes, strict=True)
-    ]
-    owner = np.repeat(np.arange(len(photos)), [len(of) for of in asked])
-    box = np.concatenate([np.zeros((0, 4), np.float32), *asked])
-    whole = np.array([of is None for of in boxes], bool)[owner]  # nobody gave a box
-    margin = model.info.preprocessing.margin
-    seen = np.where(whole[:, None], box, geometry.grow(box, margin))
-    xy, score = _look(model, [photos[i] for i in owner], seen, flip, batch, each)
-    for _ in range(passes - 1):
-        closer = boxes_of_poses(xy, score, box, model.info.predict.box_threshold, margin)
-        again = whole & (closer != box).any(1)
-        box[again] = closer[again]
-        photos_again = [photos[i] for i in owner[again]]
-        xy[again], score[again] = _look(model, photos_again, box[again], flip, batch, each)
-    return [Poses(xy[owner == i], score[owner == i], box[owner == i]) for i in range(len(photos))]
+    detector: Detector | None = None,
+    faces: bool = False,
+) -> Iterator[Seen]:
+    with ThreadPoolExecutor(2, "cut") as pool:
+        items = read_ahead(wanted, read, lambda want: want.nbytes, 2 * batch)
+        for group in grouped(items, size_of, batch):
+            good = [item for item in group if item.photo]
+            photos = [item.photo for item in good if item.photo]
+            asked, sources = detected(detector, photos, [item.want.boxes for item in good])
+            poses = iter(
+                _poses(model, photos, asked, passes, flip, batch, pool.map, sources, faces)
+            )
+            del photos, good
+            while group:
+                item = group.popleft()
+                if item.photo:
+                    given = item.want.boxes is not None or detector is not None
+                    found = sighting(model, next(poses), given, item.photo.crop)
+                    yield item.want.path, item.picture, found
+                    del found
+                else:
+                    yield item.want.path, None, item.error or UserError("not read")
 
 
-def _first_box(photo: _Photo, face_factor: float | None) -> np.ndarray:
-    """(1, 4): the whole photograph, or the face that is found in it, enlarged."""
-    whole = geometry.whole_image(*photo.size)[None]
-    face = None if face_factor is None else find_face(photo.pixels)
-    if face is None or face_factor is None:
-        return whole
-    shift = np.array([0.5, 0.5, 0, 0], np.float32)  # the edge, where reductions meet
-    return geometry.grow(((face + shift) * photo.factor - shift)[None], face_factor)
-
-
-def _look(
-    model: Model,
-    photos: list[_Photo],
-    box: np.ndarray,
-    flip: bool,
-    batch: int,
-    each: Callable[..., Iterable[np.ndarray]],
-) -> tuple[np.ndarray, np.ndarray]:
-    """One pass: persons in boxes (N, 4) of `photos` -> xy_image (N, J, 2), score (N, J)."""
-    height, width = model.info.crop
-    N, J = len(photos), len(model.info.skeleton)
-    xy, score = np.zeros((N, J, 2), np.float32), np.zeros((N, J), np.float32)
-    to_image = geometry.crop_to_image(geometry.fit_aspect(box, height, width), height, width)
-    for start in range(0, N, batch):
-        part = slice(start, start + batch)
-        crops = each(
-            lambda photo, matrix: photo.crop(matrix, height, width), photos[part], to_image[part]
-        )
-        xy_crop, score[part] = model.runner(np.stack(list(crops)), flip)
-        xy[part] = geometry.apply(to_image[part], xy_crop)
-    return xy, score
-
-
-# ---- files -> photographs, ahead of their use ----------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Want:
-    """What is to be read of a file; or why it cannot be."""
-
-    path: Path
-    boxes: np.ndarray | None = None  # as in `types`
-    size: tuple[int, int] = (0, 0)  # height, width in px
-    factor: int = 1
-    picture: bool = False  # the photograph in full as well
-    nbytes: int = 0  # of what is decoded
-    error: UserError | None = None
-
-
-@dataclass(frozen=True)
-class _Item:
-    """What was read of a file: `photo` or `error`."""
-
-    want: _Want
-    photo: _Photo | None = None
-    picture: np.ndarray | None = None
-    error: UserError | None = None
-
-
-def _want(
-    path: Path,
-    boxes: Mapping[str, Any] | None,
-    passes: int,
-    crop: tuple[int, int],
-    picture: bool,
-) -> _Want:
-    try:
-        asked = None if boxes is None else _boxes_of(path, boxes)
-        size = photo_size(path)
-    except UserError as error:
-        return _Want(path, error=error)
-    factor = _factor(size, asked, passes, crop)
-    shrunk = factor if path.suffix.lower() in (".jpg", ".jpeg", ".jfif") else 1
-    full = 3 * size[0] * size[1]
-    nbytes = full // shrunk**2 + (full if picture and shrunk > 1 else 0)
-    return _Want(path, asked, size, factor, picture, nbytes)
-
-
-def _boxes_of(path: Path, boxes: Mapping[str, Any]) -> np.ndarray:
-    ends = ("/".join(path.parts[start:]) for start in range(len(path.parts)))
-    name = next((end for end in (str(path), *ends) if end in boxes), None)
-    if name is None:
-        raise UserError(f"{path} is not among the boxes: add it, or leave it out")
-    try:
-        return checked_boxes(boxes[name])
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-
-
-def _read(want: _Want) -> _Item:
-    try:
-        if want.error:
-            raise want.error
-        pixels, factor = read_photo(want.path, want.factor)
-        picture = None
-        if want.picture:
-            picture = pixels if factor == 1 else read_photo(want.path)[0]
-    except UserError as error:
-        return _Item(want, error=error)
-    except MemoryError:
-        why = f"{want.path} is too large for the memory: save it smaller"
-        return _Item(want, error=UserError(why))
-    return _Item(want, _Photo(pixels, factor, want.size, want.path), picture)
-
-
-def _decoded(wanted: Iterator[_Want], most: int) -> Iterator[_Item]:
-    """Photographs in order, decoded by threads: at most `most` and `_AHEAD` bytes wait, or one."""
-    threads = min(4, max(2, os.cpu_count() or 2))
-    waiting: deque[tuple[int, Future[_Item]]] = deque()
-    following = next(wanted, None)
-    held = 0
-    with ThreadPoolExecutor(threads, "decode", initializer=step_aside) as pool:
-        try:
-            while following or waiting:
-                while following and (
-                    not waiting or (len(waiting) < most and held + following.nbytes <= _AHEAD)
-                ):
-                    waiting.append((following.nbytes, pool.submit(_read, following)))
-                    held += following.nbytes
-                    following = next(wanted, None)
-                nbytes, future = waiting.popleft()
-                held -= nbytes
-                yield future.result()
-                del future  # it holds the photograph
-        finally:
-            for _, future in waiting:
-                future.cancel()
-
-
-def _groups(items: Iterator[_Item], batch: int) -> Iterator[deque[_Item]]:
-    """Items together until they fill a batch of crops or `_TOGETHER` bytes; errors among them."""
-    group: deque[_Item] = deque()
-    persons = held = 0
-    for item in items:
-        group.append(item)
-        persons += 1 if item.want.boxes is None else len(item.want.boxes)
-        held += item.want.nbytes
-        del item
-        if persons >= batch or len(group) >= 2 * batch or held >= _TOGETHER:
-            yield group
-            group, persons, held = deque(), 0, 0
-    if group:
-        yield group
+def _answers(seen: Iterator[Seen]) -> Iterator[PhotoPoses]:
+    for path, picture, found in seen:
+        if isinstance(found, UserError):
+            raise found
+        poses = found.poses
+        yield poses if poses.photo is not None else replace(poses, name=str(path), photo=picture)

@@ -17,7 +17,7 @@ from vitruvian import plots
 from vitruvian.measure import metrics
 from vitruvian.measure.intervals import Difference, Estimate
 from vitruvian.measure.protocols import Protocol
-from vitruvian.measure.result import interval, percent
+from vitruvian.measure.result import gap_words, interval, percent
 from vitruvian.measure.scoring import Truth
 from vitruvian.types import UserError
 from vitruvian.use import compare_tables
@@ -100,7 +100,7 @@ def markdown(report: Report) -> str:
     parts = [
         f"# {_title(comparison)}",
         f"Written by `{report.command}`.",
-        compare_tables.markdown(comparison),
+        compare_tables.markdown(comparison, parts=False),
     ]
     for title, head, rows in _tables(comparison):
         parts += [f"## {title}", compare_tables.markdown_table(head, rows)]
@@ -151,15 +151,15 @@ def _cell(estimate: Estimate) -> str:
 
 
 def _gap_rows(comparison: Comparison, others: Gaps) -> list[list[str]]:
-    """The differences of groups, totals and area, a row each."""
+    """The differences of groups, totals and area, then of the parts, a row each."""
     rows = []
     for label in dict.fromkeys(label for gaps in others for label in gaps):
         kind, _, name = label.partition(": ")
         if label in ("total", "auc") or kind in ("group", "quoted", "at"):
-            shown = [compare_tables.gap_words(gaps.get(label)) or "-" for gaps in others]
+            shown = [gap_words(gaps.get(label)) or "-" for gaps in others]
             area = f"AUC 0-{comparison.protocol.auc_upto:g}"
             rows.append([area if label == "auc" else name or label, *shown])
-    return rows
+    return rows + compare_tables.part_rows(others)
 
 
 def _curves(comparison: Comparison, truth: Truth) -> dict[str, dict[str, Curve]]:
@@ -292,6 +292,8 @@ def own_command(request: Request, files: Files) -> str:
         ("--protocol", request.protocol),
         ("--subset", request.subset),
         ("--published", request.published),
+        ("--occluders", request.occluders and request.occluders.count),
+        ("--occluders-seed", (request.occluders and request.occluders.seed) or None),
         ("--skeleton", request.skeleton and request.skeleton.name),
         ("--base", request.base),
         ("--worst", None if files.worst == Files.worst else files.worst),

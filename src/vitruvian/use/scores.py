@@ -15,6 +15,7 @@ from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
 from vitruvian.data.union import union
 from vitruvian.measure import baselines
+from vitruvian.measure.peaks import Peaks
 from vitruvian.measure.protocol_table import PROTOCOLS
 from vitruvian.measure.protocols import MADE, Protocol, find_protocol
 from vitruvian.measure.result import Result
@@ -24,9 +25,11 @@ from vitruvian.types import Convention, UserError
 from vitruvian.use.doubts import other_persons, swapped_sides
 from vitruvian.use.evaluate import SEED, Look, check_fits, evaluate, truth_of
 from vitruvian.use.files import write_text
+from vitruvian.use.occluders import Occluders, occlude
 from vitruvian.use.oks_scores import oks_result, poses_as_results, result_list, truth_values
 from vitruvian.use.predict import Model, load
 from vitruvian.use.predictions import Predictions, read_predictions
+from vitruvian.use.second_peaks import model_peaks
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,14 @@ class Scored:
     about: dict[str, str]  # model or predictions, data, subset, provenance
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    peaks: Peaks | None = None  # None: not asked for
 
     def to_dict(self) -> dict[str, Any]:
         """The first result's figures, and the others under `also`, as shares of one."""
         plain = [result.to_dict() for result in self.results]
-        said = {"notes": list(self.notes), "warnings": list(self.warnings)}
+        said: dict[str, Any] = {"notes": list(self.notes), "warnings": list(self.warnings)}
+        if self.peaks is not None:
+            said["peaks"] = self.peaks.to_dict()
         return self.about | plain[0] | said | {"also": plain[1:]}
 
 
@@ -66,6 +72,8 @@ def score_model(
     *,
     protocol: str | None = None,
     flip: bool = False,
+    occluders: Occluders | None = None,
+    peaks: bool = False,
     device: str = "auto",
     workers: int = 2,
 ) -> Scored:
@@ -73,9 +81,12 @@ def score_model(
 
     Args:
         data: several are put together in the model's joints; none is rendered figures.
+        occluders: shapes to paste on the photographs; None: nothing.
+        peaks: count second peaks of heatmaps too, in the labelled joints' box.
 
     Raises:
-        UserError: no such model, data set, subset or protocol, or none of the joints is shared.
+        UserError: no such model, data set, subset or protocol, or none of the joints is shared; for
+            `peaks`, torch is not installed or the model has no heatmaps.
     """
     model = load(name, device)
     chosen = None if protocol is None else find_protocol(protocol, PROTOCOLS)
@@ -84,10 +95,16 @@ def score_model(
     else:
         people = _together(data, chosen, model)
         asked = subset_name(people, subset)
-    results = score_people(model, people, asked, protocol=chosen, flip=flip, workers=workers)
+    counted = None
+    if peaks:
+        seen = occlude(people.subset(asked), occluders)
+        counted = model_peaks(model, seen, flip=flip, device=device, workers=workers)
+    results = score_people(
+        model, people, asked, protocol=chosen, flip=flip, occluders=occluders, workers=workers
+    )
     upto = model.info.predict.upto
     named = f"{model.info.name}@{upto}" if upto else model.info.name
-    return Scored(tuple(results), _about(people, asked, model=named))
+    return Scored(tuple(results), _about(people, asked, model=named), peaks=counted)
 
 
 def _together(data: Sequence[str], protocol: Protocol | None, model: Model) -> People:
@@ -105,6 +122,7 @@ def score_people(
     *,
     protocol: Protocol | None = None,
     flip: bool = False,
+    occluders: Occluders | None = None,
     workers: int = 2,
 ) -> list[Result]:
     """As `score_model`, for what is open already."""
@@ -128,6 +146,7 @@ def score_people(
             flip=flip,
             predict=model.info.predict,
             margin=model.info.preprocessing.margin,
+            occluders=occluders,
             workers=workers,
         )
         for look in looks

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable
 from pathlib import Path
 
-from vitruvian.learn.recipes import deeppose, part_heatmaps, resnet_fcn
+from vitruvian.learn.recipes import deeppose, multiscale, normalized, part_heatmaps, resnet_fcn
 from vitruvian.recipe import Recipe, read_recipe
 from vitruvian.types import UserError
 
@@ -24,6 +24,22 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "part_heatmaps/compact_regression": part_heatmaps.compact_regression,
     "part_heatmaps/compact_regression2": part_heatmaps.compact_regression2,
     "part_heatmaps/compact_vgg": part_heatmaps.compact_vgg,
+    "multiscale/mpii": multiscale.mpii,
+    "multiscale/flic": multiscale.flic,
+    "multiscale/hourglass8": multiscale.hourglass8,
+    "multiscale/compact": multiscale.compact,
+    "multiscale/compact_hourglass": multiscale.compact_hourglass,
+    "normalized/lsp": normalized.lsp,
+    "normalized/lsp_lspet": normalized.lsp_lspet,
+    "normalized/lsp_lspet_mpii": normalized.lsp_lspet_mpii,
+    "normalized/all_resnet": normalized.all_resnet,
+    "normalized/all_hourglass": normalized.all_hourglass,
+    "normalized/flic": normalized.flic,
+    "normalized/mpii": normalized.mpii,
+    "normalized/compact": normalized.compact,
+    "normalized/compact_plain": normalized.compact_plain,
+    "normalized/compact_later": normalized.compact_later,
+    "normalized/compact_plain_later": normalized.compact_plain_later,
 }
 
 

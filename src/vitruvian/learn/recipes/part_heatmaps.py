@@ -64,7 +64,7 @@ def vgg() -> Recipe:
     Detection from the ImageNet weights (`--set init=timm`) for 20 epochs, regression for 20, both together
     for 10. Not stated there and chosen here: rates for mean losses, SGD with momentum 0.9, batch 8,
     the drop after half of the regression's epochs. For LSP go on with `--from` and 10 epochs of `joint`.
-    Scale and rotation vary continuously, not in steps.
+    Scale and rotation vary in steps, of 0.1 and of 10 degrees, which the paper does not state either.
     """
     config = PartHeatmapsConfig(
         crop=(380, 380), backbone="vgg16", regressor="large_kernels", radius=15.0
@@ -79,7 +79,7 @@ def vgg() -> Recipe:
         system="part_heatmaps",
         config=asdict(config),
         skeleton="mpii",
-        augment=_AUGMENT,
+        augment=_AUGMENT.model_copy(update={"scale_step": 0.1, "rotation_step": 10}),
         fits=(
             fit("detect", 20, 1e-3, Schedule(law="cosine", floor=0.1)),
             fit("regress", 20, 1e-2, Schedule(law="drops", drops=(0.5,), factor=0.1)),

@@ -1,0 +1,195 @@
+"""The ledger as a Markdown page: every figure on it comes from the raw files or from the claims' values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from vitruvian.claims.bootstrap import RESAMPLES, coverage
+from vitruvian.claims.ledger import arms
+from vitruvian.claims.model import BATCH, TIERS, Claim, Tier, Training
+from vitruvian.claims.raw import Raw, Store
+from vitruvian.claims.rows import MOST_SEEDS, Row, rows_of
+from vitruvian.claims.table import interval, number
+
+COMMAND = "vitruvian claims report"
+
+
+def page(claims: Sequence[Claim], store: Store) -> str:
+    """The whole page.
+
+    Raises:
+        UserError: a raw file is damaged.
+    """
+    rows = {claim.id: rows_of(claim, store) for claim in claims}
+    parts = [
+        f"# The papers' claims\n\nMade by `{COMMAND}` from the files of `src/vitruvian/claims/raw`. "
+        "Do not edit.",
+        _reading(),
+        _summary([row for each in rows.values() for row in each]),
+        _cost(claims, store),
+        *(_section(claim, rows[claim.id], store) for claim in claims),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _reading() -> str:
+    tiers = "; ".join(
+        f"*{tier.name}*: {_data(tier)}, crops of 96 px, {tier.steps} steps of {BATCH} persons for a whole "
+        f"training, at least {tier.seeds} seeds{_settings(tier)}"
+        for tier in TIERS
+    )
+    held = ", ".join(
+        f"{seeds} seeds {coverage(seeds):.0%} ({coverage(seeds, 3.0):.0%} where seeds matter three "
+        "times as much)"
+        for seeds in (2, 3, 5)
+    )
+    return (
+        "Effects are differences that a claim says are above zero, in points of 100 where no unit is "
+        "given; a chain of better and worse is one contrast for each neighbouring pair. A claim is "
+        "*reproduced* where the 95 % interval of every deciding contrast lies above zero, "
+        "*contradicted* where one lies below, else *undecided at this scale*; with fewer seeds than the "
+        "tier asks for it can only be said that *these weights differ*. The row shows the contrast that "
+        "decides. PCK is at 0.2 torso lengths where nothing else is said, each located joint of the "
+        "held-out persons counts the same, boxes are of the labelled joints, no flip test.\n\n"
+        f"Tiers: {tiers}.\n\n"
+        f"Intervals are over seeds and photographs: {RESAMPLES} resamples of both (a two-level bootstrap, "
+        "paired over arms, deviations of seeds stretched for their small number). Few seeds say little: "
+        "where seeds and photographs are equally uncertain, such intervals hold the truth in simulation "
+        f"with {held}."
+    )
+
+
+def _settings(tier: Tier) -> str:
+    return f", every recipe with `{' '.join(tier.settings)}`" if tier.settings else ""
+
+
+def _data(tier: Tier) -> str:
+    return "rendered figures" if tier.data is None else f"{tier.data.upper()}'s photographs"
+
+
+def _summary(rows: Iterable[Row]) -> str:
+    lines = [
+        "| | claim | tier | state | effect | 95 % interval | seeds | n |",
+        "| --- | --- | --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        found = row.deciding
+        unit = "" if found is None or found.unit == "points" else f" {found.unit}"
+        effect = number(found.effect, found.unit, sign=True) + unit if found else "-"
+        seeds, n = (str(found.seeds), str(found.n)) if found else ("-", "-")
+        cells = (
+            f"[{row.id}](#{row.id.lower()})",
+            row.claim,
+            row.tier or "-",
+            row.state,
+            effect,
+            interval(found),
+            seeds,
+            n,
+        )
+        lines.append(_cells(*cells))
+    return "\n".join(lines)
+
+
+def _cost(claims: Sequence[Claim], store: Store) -> str:
+    parts = []
+    for tier in TIERS:
+        raws = [
+            raw
+            for arm in arms(tier, claims)
+            for seed in range(MOST_SEEDS)
+            if (raw := store.get(Training(tier, arm, seed).id)) is not None
+        ]
+        hours = sum(raw.values["made"].get("cpu_seconds", 0) for raw in raws) / 3600
+        wanted = len(arms(tier, claims)) * tier.seeds
+        parts.append(
+            f"{tier.name}: {len(raws)} of {wanted} trainings, {hours:.1f} hours of one core"
+        )
+    return f"Trained so far: {'; '.join(parts)}."
+
+
+def _section(claim: Claim, rows: Sequence[Row], store: Store) -> str:
+    lines = [f"## {claim.id}", "", f"{claim.claim}.", "", f"Source: {claim.source}."]
+    if claim.note:
+        lines[-1] += f" {claim.note}"
+    for row in rows:
+        lines += ["", *_row(claim, row, store)]
+    return "\n".join(lines)
+
+
+def _row(claim: Claim, row: Row, store: Store) -> list[str]:
+    if not row.contrasts:
+        return [f"State: **{row.state}**."]
+    tier = next((tier for tier in TIERS if tier.name == row.tier), None)
+    lines = [f"{row.tier}: **{row.state}**. {_command(claim, tier, store)}", ""]
+    lines += [
+        "| contrast | effect | 95 % interval | seeds | n | |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    for found in row.contrasts:
+        unit = "" if found.unit == "points" else f" {found.unit}"
+        state = found.state if found.decides else f"beside: {found.state}"
+        effect = number(found.effect, found.unit, sign=True) + (
+            unit if found.effect is not None else ""
+        )
+        known = (str(found.seeds), str(found.n)) if found.interval else ("-", "-")
+        lines.append(_cells(found.words, effect, interval(found), *known, state))
+    return lines + (_trainings(claim, tier, store) if tier else _measured(claim, store))
+
+
+def _command(claim: Claim, tier: Tier | None, store: Store) -> str:
+    if tier is None:
+        raws = (store.get(id) for id in dict.fromkeys(fact.source for fact in claim.facts))
+        known = dict.fromkeys(raw.values["command"] for raw in raws if raw is not None)
+        return (
+            "; ".join(f"`{command}`" for command in known) or f"`vitruvian claims run {claim.id}`"
+        )
+    data = f" --data {tier.data}=FOLDER" if tier.data else ""
+    return f"`vitruvian claims run {claim.id} --tier {tier.slug}{data}`"
+
+
+def _trainings(claim: Claim, tier: Tier, store: Store) -> list[str]:
+    """What was trained for a row: a line an arm."""
+    lines = []
+    for arm in claim.arms(tier):
+        raws = [store.get(Training(tier, arm, seed).id) for seed in range(MOST_SEEDS)]
+        known = [raw for raw in raws if raw is not None]
+        if known:
+            lines.append(_arm(Training(tier, arm, 0), known))
+    if not lines:
+        return []
+    head = ["", "| arm | recipe | stages and steps | from | parameters | core minutes |"]
+    return [*head, "| --- | --- | --- | --- | ---: | ---: |", *lines]
+
+
+def _arm(training: Training, raws: Sequence[Raw]) -> str:
+    made = [raw.values["made"] for raw in raws]
+    minutes = ", ".join(f"{values.get('cpu_seconds', 0) / 60:.1f}" for values in made)
+    fits = ", ".join(f"{stage} {steps}" for stage, steps in training.fits)
+    settings = " ".join(training.arm.settings)
+    parent = training.arm.parent.name if training.arm.parent else "-"
+    parameters = f"{made[0].get('parameters', 0):,}"
+    recipe = f"{training.arm.recipe} {settings}".strip()
+    return _cells(training.arm.name, f"`{recipe}`", fits, parent, parameters, minutes)
+
+
+def _measured(claim: Claim, store: Store) -> list[str]:
+    """What else was measured without training."""
+    lines = []
+    for id in dict.fromkeys(fact.source for fact in claim.facts):
+        raw = store.get(id)
+        for key, value in ({} if raw is None else raw.values.get("about", {})).items():
+            lines.append(f"- {id}, {key}: {_words(value)}")
+    return ["", *lines] if lines else []
+
+
+def _words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_words(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return " ".join(_words(inner) for inner in value)
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _cells(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,125 @@
+"""vitruvian claims, claims plan, claims run, claims report"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vitruvian.types import UserError
+
+app = typer.Typer(
+    help="The papers' claims: which are reproduced, and the trainings that decide it.",
+    invoke_without_command=True,
+)
+
+Ids = Annotated[list[str] | None, typer.Argument(help="Claims, such as S2 K1; none: all.")]
+TierName = Annotated[str | None, typer.Option("--tier", help="rendered or LSPET; without: both.")]
+Seeds = Annotated[int | None, typer.Option(min=1, help="Instead of 3 (rendered) and 2 (LSPET).")]
+Data = Annotated[
+    list[str] | None, typer.Option(help="name=folder, e.g. lspet=DIR; again for more.")
+]
+Raw = Annotated[
+    Path | None, typer.Option(help="Folder of raw files; without: those of the package.")
+]
+Runs = Annotated[Path, typer.Option(help="Folder of unfinished trainings and their weights.")]
+RUNS = Path("runs/claims")
+
+
+@app.callback()
+def claims(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="A list of objects.")] = False,
+    raw: Raw = None,
+) -> None:
+    """List the claims of the papers: state, effect and interval of each."""
+    if context.invoked_subcommand is not None:
+        return
+    import json
+
+    from rich.console import Console
+
+    from vitruvian.claims.ledger import CLAIMS
+    from vitruvian.claims.raw import RAW, Store
+    from vitruvian.claims.rows import ledger
+    from vitruvian.claims.table import ledger_table
+
+    rows = ledger(CLAIMS, Store(raw or RAW))
+    if as_json:
+        typer.echo(json.dumps([row.to_dict() for row in rows], indent=2, allow_nan=False))
+        return
+    console = Console()
+    console.width = max(console.width, 120)
+    console.print(ledger_table(rows))
+
+
+@app.command("plan")
+def plan(
+    ids: Ids = None,
+    tier: TierName = None,
+    seeds: Seeds = None,
+    raw: Raw = None,
+    runs: Runs = RUNS,
+) -> None:
+    """What is missing: trainings in their order, minutes of one core, and what is finished."""
+    from vitruvian.claims.ledger import find_claims, find_tiers
+    from vitruvian.claims.raw import RAW, Store
+    from vitruvian.claims.table import todo_lines
+    from vitruvian.claims.todo import plan
+
+    todo = plan(find_claims(ids or ()), find_tiers(tier), Store(raw or RAW), runs, seeds=seeds)
+    for line in todo_lines(todo):
+        typer.echo(line)
+
+
+@app.command("run")
+def run(
+    ids: Annotated[list[str], typer.Argument(help='Claims, such as S2 K1; "all": every one.')],
+    tier: TierName = None,
+    seeds: Seeds = None,
+    data: Data = None,
+    limit_hours: Annotated[
+        float | None, typer.Option(min=0, help="Stop then; the same command goes on.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep weights that nothing needs.")] = False,
+    raw: Raw = None,
+    runs: Runs = RUNS,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
+    workers: Annotated[int, typer.Option(min=0, help="Threads that make crops.")] = 2,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Make what is missing of some claims; nothing that is finished is made again.
+
+    Two such commands at once share the work; on a CPU set OMP_NUM_THREADS=1 for each.
+    """
+    from vitruvian.claims.doing import Order, do
+    from vitruvian.claims.raw import RAW, Store
+    from vitruvian.claims.sets import parse_data
+    from vitruvian.claims.work import Shop
+
+    shop = Shop(Store(raw or RAW), runs, parse_data(data or ()), keep, device, workers, quiet)
+    done = do(Order(tuple(ids), tier, seeds, limit_hours), shop, typer.echo)
+    for line in done.unmeasured:
+        typer.echo(line)
+    typer.echo(f"{done.trained} trained, {done.measured} measurements made")
+    if done.failed:
+        more = f" (and {len(done.failed) - 1} more)" if len(done.failed) > 1 else ""
+        raise UserError(f"{done.failed[0]}{more}")
+    if done.stopped:
+        typer.echo("stopped; the same command goes on")
+
+
+@app.command("report")
+def report(
+    out: Annotated[Path, typer.Option(help="The Markdown file.")] = Path("docs/claims.md"),
+    raw: Raw = None,
+) -> None:
+    """Write the ledger as a page, all of it from the raw files."""
+    from vitruvian.claims.ledger import CLAIMS
+    from vitruvian.claims.raw import RAW, Store
+    from vitruvian.claims.render import page
+    from vitruvian.use.files import write_text
+
+    write_text(out, page(CLAIMS, Store(raw or RAW)))
+    typer.echo(f"written: {out}")

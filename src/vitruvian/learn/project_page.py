@@ -1,0 +1,97 @@
+"""The README.md of a project: what to type next, in the order in which it is typed."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from vitruvian.learn.machine import Machine
+from vitruvian.models import bundled, read_model
+from vitruvian.recipe import Recipe
+from vitruvian.skeleton import Skeleton
+
+
+def next_commands(
+    folder: Path, skeleton: Skeleton, recipe: Recipe, machine: Machine, labelled: bool
+) -> str:
+    """Markdown with a command a step; each is run where `vitruvian init` was.
+
+    Args:
+        folder: as it was given.
+        labelled: labels are there already.
+    """
+    here = shlex.quote(folder.as_posix())
+    data = f"coco={here}"
+    start = " --from default" if (likely := _default_fits(recipe)) else ""
+    parts = [
+        f"# {recipe.name}",
+        f"{len(skeleton)} joints: {', '.join(skeleton.joint_names)}. `skeleton.yaml` says which change "
+        "places in a mirror, which limbs are drawn and which length measures errors; correct it there.",
+    ]
+    if not labelled:
+        parts.append(_labelling(skeleton))
+    parts += [
+        "## Look at the labels",
+        _block(f"vitruvian data check {data} --sheet {here}/sheet.png"),
+        "It counts, names what is wrong, and draws a sheet of labelled figures. Look at it: left and "
+        "right exchanged is seen at a glance there and nowhere else.",
+        "## Train",
+        _block(f"vitruvian train {here}/recipe.yaml --data {data}{start} --out {here}/run"),
+        _training(recipe, machine),
+    ]
+    if likely:
+        parts.append(
+            "`--from default` starts from the bundled model's layers. It learnt from data for research "
+            "use, and so has what starts from it; without `--from` the training begins at random."
+        )
+    parts += [
+        "## See how good it is",
+        _block(f"vitruvian eval {here}/run --data {data}"),
+        "## Use it",
+        _block(
+            f"vitruvian predict {here}/run {here}/images --out {here}/poses\n"
+            f"vitruvian export {here}/run --out {here}/model"
+        ),
+        "`predict` looks in the whole photograph and then around what it found; where several figures "
+        "stand in one photograph, give it their boxes (`--boxes`).",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _block(commands: str) -> str:
+    return f"```\n{commands}\n```"
+
+
+def _labelling(skeleton: Skeleton) -> str:
+    return (
+        "## Label\n\n"
+        "`labels.json` lists the photographs, with nobody in them yet. Label them with a tool that writes "
+        "COCO keypoint JSON and put its export in that file's place:\n\n"
+        f"- CVAT: a label of the kind skeleton, called `{skeleton.name}`, with these names as its points; "
+        'export as "COCO Keypoints 1.0" (the file `person_keypoints_*.json`).\n'
+        "- Label Studio: key points with these names inside a rectangle, `model_index` in this order; "
+        'export as "COCO with keypoints".\n\n'
+        "A hidden joint whose place is known is labelled as occluded; one whose place is not known is left "
+        "out. Every figure has the same joints, and left is the figure's own left."
+    )
+
+
+def _training(recipe: Recipe, machine: Machine) -> str:
+    H, W = recipe.crop
+    steps = sum(fit.steps or 0 for fit in recipe.fits)
+    return (
+        f"`recipe.yaml` is made for {machine.words()}: crops of {H}x{W} px, {steps} steps of "
+        f"{recipe.fits[0].batch}. `--max-minutes 30` takes as many steps as fit in; the same command goes "
+        "on where it was stopped."
+    )
+
+
+def _default_fits(recipe: Recipe) -> bool:
+    """Whether a bundled model has the layers of the recipe."""
+    found = [read_model(folder) for folder in bundled().values()]
+    sizes = {key: value for key, value in recipe.config.items() if key != "crop"}
+    return any(
+        info.system == recipe.system
+        and {key: value for key, value in info.config.items() if key != "crop"} == sizes
+        for info in found
+    )

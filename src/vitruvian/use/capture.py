@@ -1,0 +1,95 @@
+"""Frames of a camera or a network stream, through OpenCV."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from types import TracebackType
+from typing import Any, Self
+
+import cv2
+
+from vitruvian.types import UserError
+from vitruvian.use.video import Frame
+
+CAMERA = "camera:"
+STREAMS = ("rtsp://", "rtmp://", "udp://", "http://", "https://")
+TIME_BASE = Fraction(1, 90_000)
+_USUAL_RATE = 30
+
+
+def is_capture(name: str) -> bool:
+    """Whether an input is "camera:0" or the address of a stream."""
+    return name.startswith((CAMERA, *STREAMS))
+
+
+class Capture:
+    """A camera, "camera:" and its number, or the address of a stream; a context that lets it go.
+
+    Args:
+        name: "camera:0", "rtsp://...".
+        opener: what opens a number or an address, as cv2.VideoCapture does.
+        clock: seconds; frames have the time of their arrival.
+
+    Raises:
+        UserError: it cannot be opened.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        opener: Callable[[int | str], Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.name, self._clock = name, clock
+        source: int | str = name
+        if name.startswith(CAMERA):
+            number = name.removeprefix(CAMERA)
+            if not number.isdecimal():
+                raise UserError(f"{name} is no camera: number it from 0, as in camera:0")
+            source = int(number)
+        self._capture = (opener or cv2.VideoCapture)(source)
+        if not self._capture.isOpened():
+            self._capture.release()
+            raise UserError(f"{name} cannot be opened: check that it is connected and not in use")
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # late pictures are worth less than new ones
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.rate = (
+            Fraction(round(rate * 1000), 1000) if 1 <= rate <= 1000 else Fraction(_USUAL_RATE)
+        )
+        self.count = 0  # nobody knows
+
+    def frames(self, every: int = 1) -> Iterator[Frame]:
+        """Every `every`-th frame, numbered from 0, RGB.
+
+        Raises:
+            UserError: it gives no more pictures.
+        """
+        number, started = 0, None
+        while True:
+            try:
+                there, pixels = self._capture.read()
+            except cv2.error:
+                there, pixels = False, None
+            if not there or pixels is None or not pixels.size:
+                raise UserError(
+                    f"{self.name} gave no picture after {number} frames: connect it again"
+                )
+            now = self._clock()
+            started = now if started is None else started
+            if number % every == 0:
+                pts = round((now - started) / TIME_BASE)
+                yield Frame(number, pts, TIME_BASE, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+            number += 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._capture.release()

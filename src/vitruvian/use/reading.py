@@ -1,0 +1,188 @@
+"""Files and arrays -> what is to be looked at: pixels as fine as the crops need, and boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from vitruvian import geometry
+from vitruvian.data.photos import photo_size, read_photo
+from vitruvian.types import UserError
+from vitruvian.use.look import Photo, factor_for
+
+Photograph = np.ndarray | str | Path
+
+
+@dataclass(frozen=True)
+class Want:
+    """What is to be read of a file; or why it cannot be."""
+
+    path: Path
+    boxes: np.ndarray | None = None  # as in `types`
+    size: tuple[int, ...] = (0, 0)  # height, width in px
+    factor: int = 1
+    picture: bool = False  # the photograph in full as well
+    nbytes: int = 0  # of what is decoded
+    error: UserError | None = None
+    pixels: np.ndarray | None = None  # of a photograph that is an array
+
+
+@dataclass(frozen=True)
+class Item:
+    """What was read of a file: `photo` or `error`."""
+
+    want: Want
+    photo: Photo | None = None
+    picture: np.ndarray | None = None
+    error: UserError | None = None
+
+
+def wants(
+    photos: Iterable[Photograph],
+    boxes: Any,
+    passes: int,
+    crop: tuple[int, int],
+    full: bool = False,
+) -> Iterator[Want]:
+    """What is to be read of files and arrays, as it is needed.
+
+    `boxes` is None, a mapping of file names, or goes along with the photographs; `full`: see `want_of`.
+    """
+    along = repeat(None) if boxes is None or isinstance(boxes, Mapping) else iter(boxes)
+    for number, photo in enumerate(photos):
+        try:
+            of = next(along)
+        except StopIteration:
+            raise UserError(
+                f"there are boxes of {number} photographs alone: give an entry for each"
+            ) from None
+        path = Path(photo) if isinstance(photo, str | Path) else Path(f"array {number}")
+        named = {str(path): of} if of is not None else boxes if isinstance(boxes, Mapping) else None
+        if isinstance(photo, str | Path):
+            yield want_of(path, named, passes, crop, False, full)
+            continue
+        try:
+            pixels = checked_photo(np.asarray(photo))
+            asked = None if of is None else checked_boxes(of)
+        except UserError as error:
+            yield Want(path, error=UserError(f"{path}: {error}"))
+            continue
+        size = pixels.shape[:2]
+        yield Want(path, asked, size, picture=True, nbytes=pixels.nbytes, pixels=pixels)
+
+
+def want_of(
+    path: Path,
+    boxes: Mapping[str, Any] | None,
+    passes: int,
+    crop: tuple[int, int],
+    picture: bool,
+    full: bool = False,
+) -> Want:
+    """What is to be read of a file.
+
+    Args:
+        path: of the file.
+        boxes: file name -> boxes as in COCO; None: the whole photograph.
+        passes: how often the net will look, at most.
+        crop: height, width of its crops in px.
+        picture: the photograph itself is wanted, to draw on.
+        full: a detector looks where there are no boxes, at every pixel.
+    """
+    try:
+        asked = None if boxes is None else _boxes_of(path, boxes, full)
+        size = photo_size(path)
+    except UserError as error:
+        return Want(path, error=error)
+    factor = 1 if full and asked is None else factor_for(size, asked, passes, crop)
+    shrunk = factor if path.suffix.lower() in (".jpg", ".jpeg", ".jfif") else 1
+    whole = 3 * size[0] * size[1]
+    nbytes = whole // shrunk**2 + (whole if picture and shrunk > 1 else 0)
+    return Want(path, asked, size, factor, picture, nbytes)
+
+
+def named_boxes(path: Path, boxes: Mapping[str, Any], else_none: bool = False) -> Any:
+    """The boxes of a file, under any end of its path; None: it has none, and may.
+
+    Raises:
+        UserError: it has none, and must.
+    """
+    ends = ("/".join(path.parts[start:]) for start in range(len(path.parts)))
+    name = next((end for end in (str(path), *ends) if end in boxes), None)
+    if name is None and not else_none:
+        raise UserError(f"{path} is not among the boxes: add it, or leave it out")
+    return None if name is None else boxes[name]
+
+
+def _boxes_of(path: Path, boxes: Mapping[str, Any], else_none: bool) -> np.ndarray | None:
+    found = named_boxes(path, boxes, else_none)
+    try:
+        return None if found is None else checked_boxes(found)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def size_of(item: Item) -> tuple[int, int]:
+    """Crops and bytes; errors count too."""
+    return 1 if item.want.boxes is None else len(item.want.boxes), item.want.nbytes
+
+
+def read(want: Want) -> Item:
+    """Decodes; an error is part of the answer."""
+    try:
+        if want.error:
+            raise want.error
+        if want.pixels is not None:
+            return Item(want, Photo(want.pixels, 1, want.size, None), want.pixels)
+        pixels, factor = read_photo(want.path, want.factor)
+        picture = None
+        if want.picture:
+            picture = pixels if factor == 1 else read_photo(want.path)[0]
+    except UserError as error:
+        return Item(want, error=error)
+    except MemoryError:
+        why = f"{want.path} is too large for the memory: save it smaller"
+        return Item(want, error=UserError(why))
+    return Item(want, Photo(pixels, factor, want.size, want.path), picture)
+
+
+def checked_boxes(boxes: Any) -> np.ndarray:
+    """Boxes (N, 4) as in COCO -> boxes (N, 4) as in `types`.
+
+    Raises:
+        UserError: another shape, or a box without four finite numbers or without area.
+    """
+    try:
+        asked = np.array(boxes, np.float32, ndmin=2)
+    except (TypeError, ValueError):
+        raise UserError("boxes are rows of four numbers: x, y, width, height in px") from None
+    asked = asked if asked.size else np.zeros((0, 4), np.float32)
+    if asked.ndim != 2 or asked.shape[1] != 4:
+        raise UserError("boxes are rows of four numbers: x, y, width, height in px")
+    for number, box in enumerate(asked, 1):
+        if not np.isfinite(box).all() or box[2:].min() <= 0:
+            raise UserError(f"box {number} is {box.tolist()}: give x, y, width, height in px > 0")
+    return geometry.boxes_of_pixels(asked)
+
+
+def checked_photo(photo: np.ndarray) -> np.ndarray:
+    """RGB (H, W, 3) uint8, contiguous, of an RGB or grey one.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if photo.dtype != np.uint8 or photo.size == 0:
+        raise UserError(
+            f"a photograph is a filled uint8 array, not {photo.dtype} of shape {photo.shape}"
+        )
+    if photo.ndim == 2:
+        return cv2.cvtColor(np.ascontiguousarray(photo), cv2.COLOR_GRAY2RGB)
+    if photo.ndim != 3 or photo.shape[2] != 3:
+        raise UserError(f"a photograph is RGB (H, W, 3) or grey (H, W), not of shape {photo.shape}")
+    return np.ascontiguousarray(photo)

@@ -1,0 +1,117 @@
+"""The claims as they stand: all of them, what they contrast, and what the trainings cost together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vitruvian.claims import labels
+from vitruvian.claims.ledger import CLAIMS, arms, find_claims, measures
+from vitruvian.claims.model import LSPET, RENDERED, TIERS, Training
+from vitruvian.claims.raw import RAW, Store
+from vitruvian.claims.rows import ledger
+from vitruvian.claims.todo import plan
+from vitruvian.types import UserError
+
+IDS = [
+    *(f"S{n}" for n in range(1, 9)),
+    *(f"K{n}" for n in range(1, 6)),
+    *(f"D{n}" for n in range(1, 8)),
+    *(f"W{n}" for n in range(1, 3)),
+    *(f"B{n}" for n in range(1, 7)),
+]
+
+
+def test_every_claim_is_there() -> None:
+    assert [claim.id for claim in CLAIMS] == IDS
+    for claim in CLAIMS:
+        assert claim.contrasts or claim.facts or claim.note, claim.id
+        assert not (claim.contrasts and claim.facts)
+
+
+def test_only_claims_of_detail_are_for_figures_alone() -> None:
+    alone = {claim.id for claim in CLAIMS if claim.contrasts and LSPET not in claim.tiers}
+    assert alone == {"S4", "S5", "S8", "D5", "D7", "B4", "B5", "B6"}
+    assert all(RENDERED in claim.tiers for claim in CLAIMS)
+
+
+def test_every_contrast_is_a_difference() -> None:
+    for claim in CLAIMS:
+        for contrast in claim.contrasts:
+            assert sum(term.weight for term in contrast.terms) == 0, contrast.words
+            left = {(term.arm, term.figure): 0.0 for term in contrast.terms}
+            for term in contrast.terms:
+                left[term.arm, term.figure] += term.weight
+            assert all(left.values()), contrast.words  # nothing is held against itself
+        assert not claim.contrasts or any(contrast.decides for contrast in claim.contrasts)
+        for tier in claim.tiers if claim.contrasts else ():
+            assert claim.at(tier), (claim.id, tier.name)
+
+
+def test_names_tell_arms_apart() -> None:
+    for tier in TIERS:
+        found = arms(tier)
+        assert len({arm.name for arm in found}) == len(found)
+        places = {arm: place for place, arm in enumerate(found)}
+        assert all(places[arm.parent] < places[arm] for arm in found if arm.parent)
+
+
+def test_trainings_are_shared() -> None:
+    """One detector serves two refinements; the cascade serves five claims."""
+    detector = next(arm for arm in arms(RENDERED) if arm.name == "fcn8-fusion")
+    children = [arm.name for arm in arms(RENDERED) if arm.parent == detector]
+    assert children == ["turned", "unturned"]
+    readers = {
+        c.id for c in CLAIMS for arm in c.arms(RENDERED) if arm.name == "detection-regression"
+    }
+    assert readers == {"B1", "B2", "B3", "B4", "B6"}
+
+
+def test_the_whole_costs_about_twenty_hours(tmp_path: Path) -> None:
+    todo = plan(CLAIMS, TIERS, Store(tmp_path), tmp_path)
+    assert 15 < todo.hours < 22
+    assert len({job.training.id for job in todo.jobs}) == len(todo.jobs)
+
+
+def test_measures_are_those_that_claims_read() -> None:
+    cascade = next(arm for arm in arms(RENDERED) if arm.name == "detection-regression")
+    keys = {one.key for one in measures(Training(RENDERED, cascade, 0))}
+    assert keys == {
+        "own",
+        "occluders=4 at=0.2",
+        "stage=detect occluders=4 at=0.2",
+        "occluders=4 at=0.2 heights=detection",
+    }
+
+
+def test_facts_have_something_that_measures_them() -> None:
+    sources = {fact.source for claim in CLAIMS for fact in claim.facts}
+    assert sources == {*labels.SOURCES, "speed-D6"}
+
+
+def test_claims_by_their_names() -> None:
+    assert [claim.id for claim in find_claims(["k2", "S1", "K2"])] == ["K2", "S1"]
+    assert find_claims([]) == find_claims(["all"]) == CLAIMS
+    with pytest.raises(UserError, match="no claim 'S9'; nearest: S"):
+        find_claims(["S9"])
+
+
+def test_the_committed_files_make_a_ledger() -> None:
+    """No file is damaged, unpaired or left over from arms that have changed since."""
+    store = Store(RAW)
+    rows = ledger(CLAIMS, store)
+    assert {row.id for row in rows} == set(IDS)
+    known = {
+        Training(tier, arm, seed).id for tier in TIERS for arm in arms(tier) for seed in range(32)
+    }
+    known |= {fact.source for claim in CLAIMS for fact in claim.facts}
+    for raw in store.all():
+        assert raw.id in known, f"{raw.id} belongs to no claim any more: delete it"
+        assert (RAW / f"{raw.id}.json").stat().st_size < 30_000, raw.id
+
+
+def test_what_labels_decide_as_the_specification_has_it() -> None:
+    rows = {row.id: row for row in ledger(find_claims(["S1", "S7"]), Store(RAW))}
+    assert rows["S1"].state == "reproduced"
+    assert rows["S7"].state == "contradicted"

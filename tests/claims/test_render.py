@@ -1,0 +1,80 @@
+"""The page: what stands on it comes from raw files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from handmade import BASE, BETTER, CLAIMS, DRAWN, GOOD, raw
+
+from vitruvian.claims.model import Claim, Fact, Training
+from vitruvian.claims.raw import Raw, Store
+from vitruvian.claims.render import page
+from vitruvian.claims.rows import ledger, rows_of
+from vitruvian.claims.table import interval, ledger_table, number, todo_lines
+from vitruvian.claims.todo import plan
+
+
+def filled(folder: Path) -> Store:
+    store = Store(folder)
+    for seed in range(3):
+        store.put(raw(Training(DRAWN, BASE, seed), [7] * 6))
+        store.put(raw(Training(DRAWN, GOOD, seed), [10, 11, 12, 10, 11, 12]))
+    return store
+
+
+def test_a_page(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("vitruvian.claims.render.TIERS", BETTER.tiers)
+    store = filled(tmp_path)
+    text = page(CLAIMS, store)
+    row = rows_of(BETTER, store)[0].to_dict()
+    effect, (low, high) = row["effect"], row["interval"]
+    cells = f"| {effect:+.1f} | {low:.1f} to {high:.1f} | 3 | 6 |"
+    assert f"| [X1](#x1) | Good is better than base | rendered | reproduced {cells}" in text
+    assert "| [X3](#x3) | Gains over others | - | not testable | - | - | - | - |" in text
+    assert f"| good above base {cells} reproduced |" in text
+    assert "rendered: **reproduced**. `vitruvian claims run X1 --tier rendered`" in text
+    assert (
+        "LSPET: **not trained**. `vitruvian claims run X1 --tier lspet --data lspet=FOLDER`" in text
+    )
+    assert (
+        "| good | `resnet_fcn/compact config.width=8` | heatmaps 5 | base | 1,234 | 0.1, 0.1, 0.1 |"
+        in text
+    )
+    assert "rendered: 6 of 9 trainings, 0.0 hours of one core" in text
+    assert "/tmp" not in text
+
+
+def test_an_empty_page(tmp_path: Path) -> None:
+    text = page(CLAIMS, Store(tmp_path))
+    assert text.count("**not trained**") == 3
+    assert "State: **not testable**." in text
+
+
+def test_pipes_do_not_break_a_table(tmp_path: Path) -> None:
+    claim = Claim("L", "|a - b| is small", "Nobody", facts=(Fact("|a|", "labels-L", "one", "m"),))
+    store = Store(tmp_path)
+    facts = {"one": {"value": 0.3, "low": 0.25, "high": 0.4, "n": 7}}
+    values = {"format": 1, "id": "labels-L", "facts": facts, "about": {"rms": {"raw": 0.5}}}
+    store.put(Raw(values | {"command": "vitruvian claims run L"}))
+    text = page((claim,), store)
+    assert r"| \|a\| | +0.300 m | 0.250 to 0.400 | 0 | 7 | reproduced |" in text
+    assert "- labels-L, rms: raw 0.500" in text
+
+
+def test_numbers() -> None:
+    assert number(None, None) == "-"
+    assert number(-0.04, "points") == "0.0"
+    assert number(-0.04, "points", sign=True) in ("+0.0", "0.0")
+    assert number(2.345, "points", sign=True) == "+2.3"
+    assert number(0.12345, "torso lengths") == "0.123"
+    assert interval(None) == "-"
+
+
+def test_for_a_terminal(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    assert ledger_table(ledger(CLAIMS, store)).row_count == 4
+    lines = todo_lines(plan(CLAIMS, (DRAWN,), store, tmp_path, everything=CLAIMS))
+    assert sum("finished            rendered-base-" in line for line in lines) == 3
+    assert sum("to be trained       rendered-other-" in line for line in lines) == 3
+    assert lines[-1].startswith("6 trainings finished; 3 trainings to make, ")
+    assert lines[-1].endswith("(3 of them by guessed speeds)")

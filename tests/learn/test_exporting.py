@@ -1,0 +1,99 @@
+"""From a run to a folder in 8 bits and to one file: what it costs is measured, what it is, written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from vitruvian.learn import run as runs
+from vitruvian.learn.exporting import Request, export
+from vitruvian.learn.run import Options, run
+from vitruvian.models import read_model
+from vitruvian.types import UserError
+from vitruvian.use.predict import load
+
+SMALL = (
+    "config.crop=[32, 64]", "config.channels=[4, 4, 4, 4]", "config.width=4", "config.inner=4",
+    "fits.0.batch=8", "fits.0.steps=4", "evaluate_every=100", "precision=fp32",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of four steps on rendered figures, and `int8/` that is made of it."""
+    made = runs.figures
+    path = tmp_path_factory.mktemp("exporting")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("run", "ship"):
+            patch.setattr(
+                f"vitruvian.learn.{module}.figures", lambda skeleton: made(40, 1, skeleton, 64)
+            )
+        run(Options("resnet_fcn/compact", path / "run", SMALL, device="cpu", workers=0, quiet=True))
+        export(Request(str(path / "run"), path / "int8", int8=True, workers=0))
+    return path
+
+
+def test_a_folder_in_8_bits_says_what_it_costs(folder: Path) -> None:
+    info = read_model(folder / "int8")
+    assert info.int8 is not None
+    assert (info.int8["data"], info.int8["subset"]) == ("figures", "tune")
+    assert info.int8["calibrated"] == "25 crops of figures train"
+    change = info.int8["after"]["value"] - info.int8["before"]["value"]
+    assert info.int8["difference"]["value"] == pytest.approx(change)
+    assert info.int8["difference"]["low"] <= change <= info.int8["difference"]["high"]
+    assert info.parity is not None
+    assert info.parity["against"] == "float32"
+    text = (folder / "int8" / "README.md").read_text()
+    assert "## In 8 bits" in text
+    assert "| this folder's graph |" not in text
+    poses = load(folder / "int8").predict(np.zeros((50, 40, 3), np.uint8), flip=True)
+    assert poses.xy.shape == (1, 14, 2)
+
+
+def test_one_file_says_what_it_answers(folder: Path, tmp_path: Path) -> None:
+    export(Request(str(folder / "int8"), tmp_path / "pose.onnx", flip=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["pose.onnx"]
+    props = {p.key: p.value for p in onnx.load(tmp_path / "pose.onnx").metadata_props}
+    assert props["joints"].split(",")[:2] == ["right_ankle", "right_knee"]
+    assert (props["model"], props["bits"]) == ("resnet_fcn/compact", "8")
+    session = onnxruntime.InferenceSession(tmp_path / "pose.onnx")
+    image = np.random.default_rng(0).integers(0, 256, (3, 32, 64, 3), np.uint8)
+    xy, _ = session.run(["xy", "score"], {"image": image})
+    assert np.array_equal(xy, load(folder / "int8").runner(image, True)[0])
+
+
+def test_the_flip_graph_of_a_folder_becomes_whole(tmp_path: Path) -> None:
+    """It points into the folder's weights; the one file has them inside."""
+    export(Request("default", tmp_path / "pose.onnx", flip=True))
+    alone = tmp_path / "elsewhere"
+    alone.mkdir()
+    shutil.move(tmp_path / "pose.onnx", alone / "pose.onnx")
+    session = onnxruntime.InferenceSession(alone / "pose.onnx")
+    image = np.random.default_rng(0).integers(0, 256, (1, 128, 128, 3), np.uint8)
+    xy, _ = session.run(["xy", "score"], {"image": image})
+    assert np.abs(xy - load("default").runner(image, True)[0]).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"source": "default"}, "is no run: of a model folder there is --int8"),
+        ({"source": "default", "int8": True}, "add --data NAME=PATH"),
+        ({"source": "default", "flip": True}, "--out NAME.onnx"),
+        ({"source": "nothing", "int8": True}, "no model 'nothing'"),
+    ],
+)
+def test_what_cannot_be_made(tmp_path: Path, more: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        export(Request(**{"out": tmp_path / "x", **more}))
+    assert not (tmp_path / "x").exists()
+
+
+def test_8_bits_are_not_made_of_8_bits(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="in 8 bits already"):
+        export(Request(str(folder / "int8"), tmp_path / "x", data="coco=none", int8=True))

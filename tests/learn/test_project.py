@@ -1,0 +1,169 @@
+"""A project: what is concluded, what is asked, what is written, and sizes for the machine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vitruvian.data.arm import ARM, write_example
+from vitruvian.data.coco import read_coco
+from vitruvian.learn import machine, project
+from vitruvian.learn.machine import Machine, sized, this_machine
+from vitruvian.learn.project import Request, init
+from vitruvian.learn.recipes import find_recipe
+from vitruvian.recipe import read_recipe
+from vitruvian.skeleton import read_skeleton
+from vitruvian.types import UserError
+
+LAPTOP = Machine("cpu", 4, 16.0, False)
+JOINTS = "base,elbow,left_tip,right_tip"
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Twelve pictures, one of them in a subfolder; the machine is a laptop."""
+    monkeypatch.setattr(project, "this_machine", lambda: LAPTOP)
+    write_example(tmp_path / "ex", 12, side=40)
+    photos = tmp_path / "ex" / "images"
+    (photos / "more").mkdir()
+    (photos / "arm_0012.png").rename(photos / "more" / "arm_0012.png")
+    return photos
+
+
+def test_a_project_without_labels(images: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "gripper"
+    made = init(Request(folder, images, joints=JOINTS, limbs="base-elbow,elbow-left_tip"))
+    skeleton = read_skeleton(folder / "skeleton.yaml")
+    assert skeleton == made.skeleton
+    assert skeleton.name == "gripper"
+    assert set(skeleton.flip_pairs[0]) == {"left_tip", "right_tip"}
+    assert skeleton.references == {"size": ("base", "elbow")}
+    assert any("base to elbow, which nobody chose" in line for line in made.lines)
+    labels = json.loads((folder / "labels.json").read_text())
+    assert labels["annotations"] == []
+    assert labels["categories"][0]["keypoints"] == JOINTS.split(",")
+    assert labels["categories"][0]["skeleton"] == [[1, 2], [2, 3]]
+    assert len(labels["images"]) == made.photographs == 12
+    for image in labels["images"]:
+        assert (folder / "images" / image["file_name"]).is_file()
+        assert (image["width"], image["height"]) == (40, 40)
+    recipe = read_recipe(folder / "recipe.yaml")
+    assert recipe.name == "gripper"
+    page = (folder / "README.md").read_text()
+    assert "## Label" in page
+    assert f"vitruvian train {folder}/recipe.yaml --data coco={folder} --from default" in page
+    with pytest.raises(UserError, match="has no person with keypoints .*: label some"):
+        read_coco(folder)
+
+
+def test_a_project_with_labels_is_read_at_once(images: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "ex" / "labels.json"
+    made = init(Request(tmp_path / "arm", images, labels, reference="shoulder-elbow"))
+    assert made.labelled
+    assert "## Label\n" not in (tmp_path / "arm" / "README.md").read_text()
+    people = read_coco(tmp_path / "arm")
+    assert len(people) == 12
+    assert people.skeleton == made.skeleton
+    assert people.skeleton.limbs == ARM.limbs
+    assert people.skeleton.references["size"] == ("shoulder", "elbow")
+    assert people.photo(0, 1)[0].shape == (40, 40, 3)
+
+
+def test_what_is_not_told_is_asked(images: Path, tmp_path: Path) -> None:
+    asked: list[tuple[str, str]] = []
+    answers = iter([" a-b, left_c ,right_c", "left_c-right_c", "a-b-left_c", "left_c-a-b"])
+
+    def ask(question: str, default: str) -> str:
+        asked.append((question, default))
+        return next(answers)
+
+    made = init(Request(tmp_path / "p", images), ask)
+    assert made.skeleton.joint_names == ("a-b", "left_c", "right_c")
+    assert made.skeleton.limbs == (("a-b", "left_c"),)  # a name with a hyphen
+    assert made.skeleton.references == {"size": ("left_c", "a-b")}
+    assert [default for _, default in asked] == ["", "right_c-left_c", "", "a-b-left_c"]
+
+
+def test_a_known_skeleton_keeps_its_length(images: Path, tmp_path: Path) -> None:
+    made = init(Request(tmp_path / "p", images, skeleton="lsp"))
+    assert made.skeleton.reference == "torso"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "which joints"),
+        ({"joints": "a,b,a"}, "names 'a' twice"),
+        ({"joints": JOINTS, "limbs": "base-elbw"}, "no joint 'elbw'; nearest: 'elbow'"),
+        ({"joints": JOINTS, "limbs": "base"}, "no pair of joints"),
+        ({"joints": JOINTS, "reference": "base-elbow,elbow-base"}, "give two joints"),
+        ({"joints": JOINTS, "pairs": "base-elbow,elbow-left_tip"}, "two flip pairs"),
+        ({"joints": JOINTS, "recipe": "resnet_fcn/compct"}, "nearest: 'resnet_fcn/compact'"),
+        ({"skeleton": "lps"}, "nearest: 'lsp'"),
+        ({"labels": Path("none.json")}, "none.json"),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_is_written(
+    images: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        init(replace(Request(tmp_path / "p", images), **changes))  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_folder_in_use_and_no_photographs(images: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds something already"):
+        init(Request(tmp_path / "ex", images, joints=JOINTS))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="has no photographs"):
+        init(Request(tmp_path / "p", tmp_path / "empty", joints=JOINTS))
+
+
+def test_without_links_the_photographs_are_copied(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: object, **more: object) -> None:
+        raise OSError("no right to make links")
+
+    monkeypatch.setattr(project.os, "symlink", refused)
+    init(Request(tmp_path / "p", images, joints=JOINTS))
+    assert (tmp_path / "p" / "images" / "more" / "arm_0012.png").is_file()
+    assert not (tmp_path / "p" / "images").is_symlink()
+
+
+def test_sizes_for_the_machine() -> None:
+    recipe = find_recipe("resnet_fcn/compact")
+    small = sized(recipe, LAPTOP, 100, "p")
+    assert small.crop == (128, 128)
+    assert (small.fits[0].batch, small.fits[0].steps, small.precision) == (32, 2000, "fp32")
+    # 80 of 100 photographs are trained on: 2,000 x 32 / 80 = 800 rounds, a score every twelfth of them
+    assert small.evaluate_every == pytest.approx(800 / 12, abs=0.01)
+    assert sized(recipe, replace(LAPTOP, cores=8, memory=4.0), 100, "p").fits[0].batch == 16
+    assert sized(recipe, replace(LAPTOP, cores=8), 100, "p").crop == (192, 192)
+    gpu = sized(recipe, Machine("cuda", 8, 24.0, True), 100, "p")
+    assert (gpu.crop, gpu.fits[0].batch, gpu.precision) == ((256, 256), 64, "bf16")
+    layers = {key: value for key, value in recipe.config.items() if key != "crop"}
+    assert {key: value for key, value in gpu.config.items() if key != "crop"} == layers
+
+
+def test_fits_share_the_steps_as_they_shared_the_epochs() -> None:
+    recipe = find_recipe("normalized/compact")
+    made = sized(recipe, LAPTOP, 100, "p")
+    assert made.crop == recipe.crop
+    assert sum(fit.steps or 0 for fit in made.fits) == pytest.approx(2000, abs=2)
+    for before, after in zip(recipe.fits, made.fits, strict=True):
+        assert (after.steps or 0) / 2000 == pytest.approx(
+            before.epochs / sum(fit.epochs for fit in recipe.fits), abs=1e-3
+        )
+
+
+def test_this_machine() -> None:
+    found = this_machine()
+    assert found.cores >= 1
+    assert found.device in ("cpu", "cuda", "mps")
+    assert "bfloat16" in found.words()
+    assert machine.Machine("cpu", 2, 0.0, False).words() == "2 cores, no bfloat16"

@@ -40,7 +40,7 @@ def test_planes_come_back() -> None:
 
 def test_levels_count_thresholds_that_are_exceeded() -> None:
     errors = np.array([0.0, 0.05, 0.0500001, 0.2, 0.21, 9, np.inf, np.nan])
-    assert levels(errors, COARSE).tolist() == [0, 0, 1, 3, 4, 6, 6, NONE]
+    assert levels(errors, COARSE).tolist() == [0, 0, 1, 2, 3, 4, 4, NONE]
 
 
 def a_raw(errors: np.ndarray, thresholds: tuple[float, ...] = FINE, **planes: np.ndarray):
@@ -106,8 +106,8 @@ def test_other_planes(errors: np.ndarray) -> None:
 
 
 def test_what_was_not_counted_is_said(errors: np.ndarray) -> None:
-    with pytest.raises(UserError, match=r"not counted at 0\.15, only at"):
-        counts([a_raw(errors, (0.1, 0.2))], Figure(Measure(thresholds=FINE), at=0.15))
+    with pytest.raises(UserError, match=r"not counted at 0\.3, only at"):
+        counts([a_raw(errors, (0.1, 0.2))], Figure(Measure(thresholds=FINE), at=0.3))
     with pytest.raises(UserError, match=r"no steps of 0\.01"):
         counts([a_raw(errors, COARSE)], Figure(Measure(thresholds=FINE), "auc"))
 

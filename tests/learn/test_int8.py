@@ -12,12 +12,13 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from test_export_photos import VARIANT, awake
 from test_systems import SMALL
 from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.synthetic import figures
 from vitruvian.export import to_onnx
 from vitruvian.learn.int8 import in_8_bits, to_int8
-from vitruvian.learn.runner import new_net, system_and_config
+from vitruvian.learn.runner import system_and_config
 from vitruvian.skeleton import LSP
 from vitruvian.systems import SYSTEMS
 from vitruvian.types import UserError
@@ -96,8 +97,8 @@ def test_every_system_in_8_bits(name: str, tmp_path: Path) -> None:
     Where the joints of nets come that have learnt nothing says nothing: their heatmaps are flat. Scores are
     the heights of these, and stay.
     """
-    system, config = system_and_config(name, SMALL[name][0], "SMALL")
-    plain = to_onnx(system, new_net(system, config, LSP, seed=0).eval())
+    system, config = system_and_config(name, SMALL[name][VARIANT.get(name, 0)], "SMALL")
+    plain = to_onnx(system, awake(system, config))
     (tmp_path / "model.onnx").write_bytes(plain)
     image = crops(config.crop)
     made = to_int8(tmp_path / "model.onnx", image)

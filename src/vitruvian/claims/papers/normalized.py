@@ -88,9 +88,9 @@ RESNET_TURNING = _refined("resnet-turned", RESNET, of=_RESNET)
 HOURGLASS_TURNING = _refined("hourglass-turned", HOURGLASS, of=_HOURGLASS)
 
 OWN = Figure()
-TURNED = Measure("figures turned")
+TURNED = Measure("figures turned", thresholds=(0.2,))
 LYING, UPRIGHT = ("45-90", "90-180"), ("0-45",)
-BODY = Measure(stage="body")
+BODY = Measure(stage="body", thresholds=(0.2,))
 
 
 def _concentrates(measure: Measure, tier: tuple) -> tuple[Contrast, ...]:

@@ -174,7 +174,7 @@ def wrong_commands(tmp_path: Path) -> list[tuple[list[object], str]]:
         (full, "holds something else than a run"),
         (["eval", tmp_path / "none"], "no model"),
         (["predict", tmp_path / "full", photo, "--out", tmp_path / "y"], "is no model folder"),
-        (["export", tmp_path / "full", "--out", tmp_path / "y"], "is not a run's folder"),
+        (["export", tmp_path / "full", "--out", tmp_path / "y"], "is no run: of a model folder"),
     ]  # fmt: skip
 
 

@@ -69,11 +69,14 @@ VARIANT = {"part_heatmaps": 1}
 
 
 def awake(system: System, config: Any) -> Any:
-    """A net whose every weight is moved at random: last layers that begin at 0 answer all crops alike."""
+    """A new net whose answers depend on the crop.
+
+    Last layers of `part_heatmaps` begin at 0 and answer all crops alike: its weights are moved at random.
+    """
     net = new_net(system, config, LSP, seed=0).eval()
     rng = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for parameter in net.parameters():
+        for parameter in net.parameters() if system.name == "part_heatmaps" else ():
             parameter += 0.05 * torch.randn(parameter.shape, generator=rng)
     return net
 

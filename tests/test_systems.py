@@ -192,7 +192,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
             "types": 1,
             "angles": "truth",
             "root_merge": "mean",
-            "foreground": 2.0,
+            "foreground": 1.0,
         },
         THIN_NORMALIZED
         | {

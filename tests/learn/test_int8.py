@@ -90,6 +90,7 @@ def run(model: bytes, image: np.ndarray) -> list[np.ndarray]:
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_system_in_8_bits(name: str, tmp_path: Path) -> None:
     """Weights in 8 bits, nothing of the decoding, any batch size.

@@ -55,7 +55,7 @@ def test_a_project_without_labels(images: Path, tmp_path: Path) -> None:
     page = (folder / "README.md").read_text()
     assert "## Label" in page
     assert f"vitruvian train {folder}/recipe.yaml --data coco={folder} --from default" in page
-    with pytest.raises(UserError, match="has no person with keypoints .*: label some"):
+    with pytest.raises(UserError, match=r"has no person with keypoints .*: label some"):
         read_coco(folder)
 
 

@@ -124,3 +124,9 @@ def test_init_needs_a_backbone_and_a_file(tmp_path, monkeypatch):
     line = init_backbone(backbone, str(tmp_path / "w.safetensors"))
     assert line.endswith("1 of 2 tensors of toy taken")
     assert (backbone.net.weight == 1).all()
+
+
+def test_an_axis_that_counts_some_joints_alone_is_left():
+    value = torch.zeros(2, 4)
+    assert not start._copy_joints(value, torch.ones(2, 4), {0: 1}, [[0, 1, 2], [0, 1, 2]], (3, 3))
+    assert value.sum() == 0

@@ -309,14 +309,14 @@ def test_fusion_begins_as_the_mean_and_lies_joint_by_joint():
 
 def test_the_compact_recipes():
     nets = {}
-    for name in ("compact", "compact_plain", "compact_later", "compact_plain_later"):
+    for name in ("compact", "compact_plain"):
         recipe = RECIPES[f"normalized/{name}"]()
         system, config = system_and_config(recipe.system, recipe.config, recipe.name)
         assert size_of(system, config, LSP).parameters < 3e6
         assert (config.crop, config.map_size) == ((128, 128), (32, 32))
         assert recipe.augment.occluders > 0
         names = [stage.name for stage in stages(config) if stage.name != "heads"]
-        assert [fit.stage for fit in recipe.fits] == names[4 if "later" in name else 3 :]
+        assert [fit.stage for fit in recipe.fits] == names[3:]
         nets[name] = on_meta(config).state_dict()
     shapes = [{k: v.shape for k, v in net.items()} for net in nets.values()]
     assert all(shape == shapes[0] for shape in shapes)

@@ -126,7 +126,7 @@ def _copy_joints(
     for axis, sizes in enumerate(zip(value.shape, source.shape, strict=True)):
         each = axes.get(axis, 0)
         rest = [size - each * count for size, count in zip(sizes, joints, strict=True)]
-        if rest[0] != rest[1]:
+        if rest[0] != rest[1] or rest[0] < 0:  # some joints of a skeleton have no entries there
             return False
         for side in range(2):
             entries = torch.tensor(shared[side])[:, None] * each + torch.arange(each)

@@ -38,8 +38,6 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "normalized/mpii": normalized.mpii,
     "normalized/compact": normalized.compact,
     "normalized/compact_plain": normalized.compact_plain,
-    "normalized/compact_later": normalized.compact_later,
-    "normalized/compact_plain_later": normalized.compact_plain_later,
 }
 
 

@@ -1,8 +1,8 @@
 """Recipes of `normalized`.
 
 All but `compact` and `compact_plain` are Sun et al.'s; `compact` is what a laptop CPU can train, and
-`compact_plain` is the same without turning any maps. Their detectors are one: `compact_later` and
-`compact_plain_later` go on from the detector of any of them (`--from`).
+`compact_plain` is the same without turning any maps. Their detectors are one: `--stage body --stage limbs
+--stage all --from RUN` goes on from that of either.
 
 All losses are means over a map's cells, to which the paper's rate of 1e-3 belongs; the original FCN's of
 1e-10 and less belong to sums. The paper trains "until convergence" and states no epochs: those here are
@@ -93,10 +93,10 @@ def compact() -> Recipe:
     """The FCN on a thin ResNet-18 at 128x128, refinements of 32 channels on 32x32 cells, 2.7 M parameters.
 
     Kernels of 9, 11 and 11 see 29 of 32 cells, as the paper's see 37 of 43. Departures: a fourth scale;
-    maps that begin with rare joints (bias -5), without which they stay empty for long; the FCN's scales
-    at once; answers between cells; less canvas about turned maps; AdamW on a cosine, averaged weights,
-    bfloat16, wider augmentation with pasted occluders, without which the detector and the refinements
-    would count the same joints on data without occluded ones. `--set config.crop=[96,96]` is cheaper.
+    maps that begin with rare joints (bias -5); the FCN's scales at once; answers between cells; less
+    canvas about turned maps; AdamW on a cosine, averaged weights, bfloat16, wider augmentation with
+    pasted occluders, without which the detector and the refinements would count the same joints on data
+    without occluded ones. `--set config.crop=[96,96]` is cheaper.
     """
     fits = (
         _fit("detector", 30, 3e-3),
@@ -111,18 +111,6 @@ def compact_plain() -> Recipe:
     """`compact` without turning any maps: the same nets on the same detector."""
     config = replace(_COMPACT, body_norm=False, limb_norm=False)
     return _compact("compact_plain", config, compact().fits)
-
-
-def compact_later() -> Recipe:
-    """The refinements of `compact`, `--from` a model that has its detector."""
-    return _compact("compact_later", _COMPACT, compact().fits[1:])
-
-
-def compact_plain_later() -> Recipe:
-    """The refinements of `compact_plain`, `--from` a model that has its detector."""
-    recipe = compact_plain()
-    changes = {"name": "normalized/compact_plain_later", "fits": recipe.fits[1:]}
-    return recipe.model_copy(update=changes)
 
 
 def _paper(name: str, config: NormalizedConfig, fits: tuple[Fit, ...]) -> Recipe:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from handmade import BASE, BETTER, CLAIMS, DRAWN, GOOD, ODD, PHOTOS, FakeHands
@@ -136,15 +138,21 @@ def test_a_training_that_another_command_has(tmp_path: Path) -> None:
     assert [id.split("-")[1] for id in hands.trained] == ["other"]
 
 
-def test_the_alarm_interrupts() -> None:
-    began = time.monotonic()
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
+def test_the_alarm_interrupts(handler: Any) -> None:
+    """Also what a shell has put into the background, where Ctrl-C is ignored."""
+    began, before = time.monotonic(), signal.signal(signal.SIGINT, handler)
 
     def wait() -> None:
         while time.monotonic() < began + 5:
             time.sleep(0.01)
 
-    with pytest.raises(KeyboardInterrupt), doing._alarm(0.05):
-        wait()
+    try:
+        with pytest.raises(KeyboardInterrupt), doing._alarm(0.05):
+            wait()
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert time.monotonic() < began + 5
 
 

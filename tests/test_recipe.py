@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from vitruvian.data.augment import Augment
 from vitruvian.learn.recipes import RECIPES, find_recipe
-from vitruvian.learn.runner import system_and_config
+from vitruvian.learn.runner import name_stages, system_and_config
 from vitruvian.recipe import (
     Fit,
     Optim,
@@ -63,7 +63,7 @@ def test_published_recipes(name):
     assert set(recipe.config) == set(config.__dataclass_fields__)  # every field is written down
     assert (config.crop[0], config.crop[1]) == recipe.crop == again.crop
     stages = {stage.name for stage in system.stages(config)}
-    assert {fit.stage for fit in recipe.fits} <= stages
+    assert {fit.stage for fit in name_stages(recipe).fits} <= stages
     skeleton = find_skeleton(recipe.skeleton)
     assert all(skeleton.has(fact) for fact in system.needs)
 
@@ -259,3 +259,13 @@ def test_fits_of_some_stages_alone():
     assert only(recipe, ["b", "a"]).fits == recipe.fits  # in the recipe's order
     with pytest.raises(UserError, match="'small' has no fit of stage 'c', only of a, b"):
         only(recipe, ["a", "c"])
+
+
+def test_the_last_stage_is_what_the_config_makes_it():
+    recipe = find_recipe("multiscale/compact")
+    assert [fit.stage for fit in recipe.fits] == ["last"]
+    assert [fit.stage for fit in name_stages(recipe).fits] == ["regression"]
+    alone = override(recipe, ["config.regressor=none"])
+    assert [fit.stage for fit in name_stages(alone).fits] == ["stacks"]
+    named = find_recipe("part_heatmaps/compact")
+    assert name_stages(named) is named

@@ -58,10 +58,15 @@ class Schedule(_Value):
     most_drops: int = Field(default=1, ge=0, description="plateau: how often the rate drops")
 
 
+LAST = "last"
+
+
 class Fit(_Value):
     """The training of one stage."""
 
-    stage: str
+    stage: str = Field(
+        description="the system's name for it; last: the last one that its config has"
+    )
     epochs: Positive = 1.0
     steps: int | None = Field(default=None, ge=1, description="instead of epochs")
     batch: int = Field(default=32, ge=1, description="persons per step, over all processes")
@@ -95,7 +100,9 @@ class Recipe(_Value):
         description="pose_types: persons are drawn so that each of three types is seen equally often",
     )
     fits: tuple[Fit, ...] = Field(min_length=1)
-    init: str = Field(default="none", description="the backbone's weights: none, timm, or a file")
+    init: str = Field(
+        default="none", description="the backbone's weights: none, timm, a file, or another model's"
+    )
     precision: Literal["fp32", "bf16"] = "fp32"
     evaluate_every: Positive = Field(default=1.0, description="epochs between scores on `tune`")
     seed: int = Field(default=0, ge=0)

@@ -11,7 +11,7 @@ from torch import nn
 
 from vitruvian.learn import start
 from vitruvian.learn.start import init_backbone, take_from
-from vitruvian.models import ModelInfo, Preprocessing, write_model
+from vitruvian.models import ModelInfo, Preprocessing, read_model, write_model
 from vitruvian.skeleton import Skeleton
 from vitruvian.systems.contract import System
 from vitruvian.types import UserError
@@ -103,7 +103,7 @@ def test_nothing_in_common_is_refused(tmp_path):
 
 def test_init_needs_a_backbone_and_a_file(tmp_path, monkeypatch):
     net = Net(Config(), ARM)
-    assert init_backbone(net, "none") == ""
+    assert init_backbone(net, "none") == ("", None)
     with pytest.raises(UserError, match="has no backbone"):
         init_backbone(net, "timm")
 
@@ -121,9 +121,39 @@ def test_init_needs_a_backbone_and_a_file(tmp_path, monkeypatch):
     from safetensors.numpy import save_file
 
     save_file({"weight": np.ones((3, 2), np.float32)}, tmp_path / "w.safetensors")
-    line = init_backbone(backbone, str(tmp_path / "w.safetensors"))
+    line, other = init_backbone(backbone, str(tmp_path / "w.safetensors"))
     assert line.endswith("1 of 2 tensors of toy taken")
+    assert other is None
     assert (backbone.net.weight == 1).all()
+
+
+def test_init_from_a_model_of_another_system(tmp_path, monkeypatch):
+    class Backbone(nn.Module):
+        name = "toy"
+
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Conv2d(3, 3, 1)
+
+    monkeypatch.setattr(start, "Backbone", Backbone)
+    old = {
+        f"deep.net.{n}": np.full(v.shape, 2.0, "f4") for n, v in Backbone().net.state_dict().items()
+    }
+    saved(tmp_path, ARM)
+    write_model(
+        tmp_path / "other", read_model(tmp_path / "m"), {"head": np.ones(3, "f4")} | old, None, ""
+    )
+    backbone, folder = Backbone(), str(tmp_path / "other")
+    line, other = init_backbone(backbone, folder)
+    assert line.endswith("2 of 2 tensors of toy taken")
+    assert other.name == "toy"
+    assert (backbone.net.weight == 2).all()
+    backbone.net = nn.Linear(7, 7)
+    with pytest.raises(UserError, match="no tensor fits backbone 'toy'"):
+        init_backbone(backbone, folder)
+    backbone.net = nn.Sequential(nn.Linear(7, 7))
+    with pytest.raises(UserError, match=r"that model \(toy\) has no backbone like 'toy'"):
+        init_backbone(backbone, folder)
 
 
 def test_an_axis_that_counts_some_joints_alone_is_left():

@@ -13,6 +13,7 @@ from vitruvian import geometry
 from vitruvian.learn.recipes import find_recipe
 from vitruvian.learn.runner import system_and_config
 from vitruvian.learn.train import set_trained
+from vitruvian.nn.backbones import Backbone
 from vitruvian.nn.warp import from_box, to_box
 from vitruvian.skeleton import FLIC, LSP, Skeleton
 from vitruvian.systems.contract import Ask, Batch, generator
@@ -111,9 +112,24 @@ def test_grouped_and_timm_nets():
     assert [parameters(net) for net in resnet.nets] == [11_176_512 + 513 * 28] * 2
 
 
+def test_a_trunk_is_stage_1_alone():
+    """Its last map at stride 32, all of its cells; 50 px make 2 x 2 of them."""
+    config = replace(
+        THIN, trunk="resnet18", channels=(4, 6, 8, 10), window_channels=(4, 6), input=50, hidden=12
+    )
+    net = new(config)
+    first, *later = net.nets
+    assert first.hidden1.weight.shape == (12, 10 * 2 * 2)
+    assert isinstance(first.maps.backbone, Backbone)
+    assert not any(isinstance(m, Backbone) for one in later for m in one.modules())
+    assert len(net(batch(2).image, 2)[0]) == 2
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"net": "resnet18", "trunk": "resnet18"}, "trunk needs net compact"),
+        ({"net": "compact", "trunk": "resnet18"}, "and window_channels for later stages"),
         ({"stages": 0}, "must be positive"),
         ({"sigma": 0.0}, "must be positive"),
         ({"head": "per_joint_net", "net": "resnet18"}, "needs net alexnet or compact"),

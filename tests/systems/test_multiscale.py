@@ -1,6 +1,7 @@
 """Multi-scale supervision: published counts, targets and losses by hand, who learns from what, answers."""
 
 import copy
+import math
 from dataclasses import asdict, replace
 
 import pytest
@@ -13,7 +14,7 @@ from vitruvian.data.synthetic import figures
 from vitruvian.learn.devices import Place, bf16_pays
 from vitruvian.learn.recipes import RECIPES
 from vitruvian.learn.report import Report
-from vitruvian.learn.runner import net_runner, new_net, system_and_config
+from vitruvian.learn.runner import name_stages, net_runner, new_net, system_and_config
 from vitruvian.learn.session import Session
 from vitruvian.learn.train import set_trained, train
 from vitruvian.recipe import Fit, Optim, Recipe, Schedule
@@ -129,18 +130,48 @@ def test_the_regression_net_sees_nothing_but_heatmaps_of_all_scales():
     assert kernels == [(48, 9, 9), (64, 9, 9), (64, 9, 9), (64, 1, 1)]
 
 
+def test_a_softmax_that_knows_nothing_costs_the_log_of_the_cells():
+    """Joints: inside, outside the map (no mass, no loss), missing."""
+    config = replace(THIN, loss="softmax", missing="mask")
+    one = batch_of(
+        [[[20.0, 10.0], [300.0, 10.0], [5.0, 5.0]]],
+        [[State.VISIBLE, State.OCCLUDED, State.MISSING]],
+    )
+    target, counted = targets(config, one)
+    assert counted.tolist() == [[True, True, False]]
+    maps = [torch.zeros_like(m).requires_grad_() for m in target]
+    found = map_losses(config, "stack1", maps, target, counted)
+    assert found["stack1_gt"].item() == pytest.approx(math.log(8 * 12) / 3)
+    assert found["stack1_gt/2"].item() == pytest.approx(math.log(4 * 6) / 3)
+    sum(found.values()).backward()
+    pull = [m.grad[0].flatten(1).abs().sum(1).tolist() for m in maps]
+    assert all(inside > 0 for inside, _, _ in pull)
+    assert all(rest == [0, 0] for _, *rest in pull)
+
+
+def test_a_softmax_answers_with_probabilities():
+    config = replace(THIN, loss="softmax", missing="mask", offset="local_mean")
+    torch.manual_seed(0)
+    net = Multiscale(config, PAIR).eval()
+    image = torch.randint(0, 256, (2, 3, 32, 48), dtype=torch.uint8)
+    answer = predict(net, image, Ask(flip=True, maps=True))
+    for name in ("stacks", "regression"):
+        torch.testing.assert_close(answer.maps[name].sum((2, 3)), torch.ones(2, 3))
+    assert ((answer.score > 0) & (answer.score <= 1)).all()
+
+
 def test_the_recipes():
     counts = {}
     for name, make in RECIPES.items():
         if not name.startswith("multiscale/"):
             continue
-        recipe = make()
+        recipe = name_stages(make())
         system, config = system_and_config(recipe.system, recipe.config, name)
         counts[name] = parameters(on_meta(config, find_skeleton(recipe.skeleton)))
         assert system is MULTISCALE
         assert [fit.stage for fit in recipe.fits] == [stages(config)[-1].name]
         paper = not name.startswith("multiscale/compact")
-        assert (config.foreground == 0) == (recipe.augment.occluders == 0) == paper
+        assert (config.loss == "mse") == (recipe.augment.occluders == 0) == paper
         assert (config.sigma, config.window) == ((1.75, 7) if paper else (1, 7))
     K = len(FLIC)
     assert counts == {

@@ -36,11 +36,12 @@ def train(
     stage: Annotated[
         str | None, typer.Option(help="Of a staged recipe; without: the first.")
     ] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="As for train.")] = None,
 ) -> None:
     """Steps fed by the loader against the same steps on one batch in memory."""
     from vitruvian.learn.bench import bench_train
 
-    typer.echo(bench_train(recipe, data, steps, device, stage))
+    typer.echo(bench_train(recipe, data, steps, device, stage, settings or ()))
 
 
 @app.command("predict")

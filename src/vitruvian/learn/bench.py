@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import cv2
@@ -19,10 +19,10 @@ from vitruvian.data.synthetic import figures
 from vitruvian.learn.devices import bf16_pays, choose_device
 from vitruvian.learn.optim import average, float_state, optimiser
 from vitruvian.learn.recipes import find_recipe
-from vitruvian.learn.runner import load_net, new_net, system_and_config
+from vitruvian.learn.runner import load_net, name_stages, new_net, system_and_config
 from vitruvian.learn.train import Step, set_trained
 from vitruvian.models import find_model, read_model
-from vitruvian.recipe import Fit, Recipe
+from vitruvian.recipe import Fit, Recipe, override
 from vitruvian.systems.contract import Batch, generator, predict
 from vitruvian.types import Crops, UserError
 
@@ -115,17 +115,23 @@ def bench_data(people: People, size: int, count: int) -> str:
 
 
 def bench_train(
-    recipe_name: str, data: str | None, steps: int, device: str, stage_name: str | None = None
+    recipe_name: str,
+    data: str | None,
+    steps: int,
+    device: str,
+    stage_name: str | None = None,
+    settings: Sequence[str] = (),
 ) -> str:
     """A training step with the loader, against the same step on one batch in memory.
 
     Args:
         stage_name: None is the first fit's.
+        settings: as for `vitruvian train --set`.
 
     Raises:
-        UserError: no fit of the recipe trains that stage.
+        UserError: no fit of the recipe trains that stage, or a setting does not exist.
     """
-    recipe = find_recipe(recipe_name)
+    recipe = name_stages(override(find_recipe(recipe_name), list(settings)))
     people = open_data(data) if data else figures(600)
     people = people.rows(np.flatnonzero(np.isfinite(people.box).all(1)))
     where = choose_device(device)

@@ -23,7 +23,7 @@ from vitruvian.learn.devices import Place, bf16_pays, hardware, place
 from vitruvian.learn.folder import MODEL, claim
 from vitruvian.learn.recipes import find_recipe
 from vitruvian.learn.report import Report
-from vitruvian.learn.runner import net_runner, new_net, system_and_config
+from vitruvian.learn.runner import name_stages, net_runner, new_net, system_and_config
 from vitruvian.learn.session import STATE, Session
 from vitruvian.learn.size import size_of
 from vitruvian.learn.start import init_backbone, take_from
@@ -77,7 +77,7 @@ def run(options: Options) -> bool:
     """
     given = options.recipe
     recipe = given if isinstance(given, Recipe) else find_recipe(given)
-    recipe = only(override(recipe, list(options.settings)), options.stages)
+    recipe = only(name_stages(override(recipe, list(options.settings))), options.stages)
     if options.seed is not None:
         recipe = recipe.model_copy(update={"seed": options.seed})
     people, sources = open_training(
@@ -199,11 +199,13 @@ def _first_weights(
         for source in sources
         if source.train and source.weight != 0
     ]
-    lines, other = [init_backbone(net, recipe.init)], None
+    line, before = init_backbone(net, recipe.init)
+    lines, other = [line], None
     if options.start_from:
         line, other = take_from(system, net, options.start_from)
         lines.append(line)
-        learnt += [data for data in other.data if data not in learnt]
+    for model in filter(None, (before, other)):
+        learnt += [data for data in model.data if data not in learnt]
     return "\n".join(filter(None, lines)), tuple(learnt), other
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from vitruvian.learn.devices import choose_device
 from vitruvian.models import ModelInfo, read_weights
+from vitruvian.recipe import LAST, Recipe
 from vitruvian.skeleton import Skeleton
 from vitruvian.systems import SYSTEMS
 from vitruvian.systems.contract import Ask, System, build, predict
@@ -41,6 +42,20 @@ def system_and_config(name: str, values: dict[str, Any], origin: str) -> tuple[S
         raise UserError(
             f"{origin}: config.{place}: {fault['msg'].lower()}, got {fault['input']!r}"
         ) from None
+
+
+def name_stages(recipe: Recipe) -> Recipe:
+    """The recipe with a name for each stage that it calls "last".
+
+    Raises:
+        UserError: as `system_and_config`.
+    """
+    if all(fit.stage != LAST for fit in recipe.fits):
+        return recipe
+    system, config = system_and_config(recipe.system, recipe.config, recipe.name)
+    name = system.stages(config)[-1].name
+    fits = [f.model_copy(update={"stage": name}) if f.stage == LAST else f for f in recipe.fits]
+    return recipe.model_copy(update={"fits": tuple(fits)})
 
 
 def new_net(system: System, config: Any, skeleton: Skeleton, seed: int) -> nn.Module:

@@ -18,29 +18,55 @@ from vitruvian.systems.contract import System, build
 from vitruvian.types import UserError
 
 
-def init_backbone(net: nn.Module, init: str) -> str:
-    """Puts weights into every backbone of the net; one line that says what was taken.
+def init_backbone(net: nn.Module, init: str) -> tuple[str, ModelInfo | None]:
+    """Puts weights into every backbone of the net.
 
     Args:
-        init: "none", "timm" (its published weights; needs a network or its cache) or a safetensors file.
+        init: "none", "timm" (its published weights; needs a network or its cache), a safetensors file
+            whose names are timm's, or a model by folder or name, of whatever system, whose first
+            backbone is taken.
+
+    Returns:
+        What was taken, in one line, and the other model where there is one.
 
     Raises:
         UserError: the weights cannot be had, or fit nothing.
     """
     if init == "none":
-        return ""
+        return "", None
     backbones = [module for module in net.modules() if isinstance(module, Backbone)]
     if not backbones:
         raise UserError(f"init={init}: this system has no backbone; set init=none")
+    info = None if init == "timm" or init.endswith(".safetensors") else read_model(find_model(init))
     for backbone in backbones:
-        weights = published_weights(backbone.name) if init == "timm" else _read(Path(init))
         own = backbone.net.state_dict()
+        weights = _weights_for(backbone.name, own, init, info)
         fitting = {n: v for n, v in weights.items() if n in own and own[n].shape == v.shape}
         if not fitting:
             raise UserError(f"init={init}: no tensor fits backbone {backbone.name!r}")
         backbone.net.load_state_dict(fitting, strict=False)
         line = f"init={init}: {len(fitting)} of {len(own)} tensors of {backbone.name} taken"
-    return line
+    return line, info
+
+
+def _weights_for(
+    name: str, own: dict[str, Tensor], init: str, info: ModelInfo | None
+) -> dict[str, Tensor]:
+    """Tensors by the names that they have in the backbone `name`, whose are `own`."""
+    if init == "timm":
+        return published_weights(name)
+    if info is None:
+        return _read(Path(init))
+    first = next(iter(own))
+    tensors = read_weights(find_model(init))
+    before = next((n.removesuffix(first) for n in tensors if n.endswith(f".{first}")), None)
+    if before is None:
+        raise UserError(f"init={init}: that model ({info.name}) has no backbone like {name!r}")
+    return {
+        n.removeprefix(before): torch.from_numpy(value)
+        for n, value in tensors.items()
+        if n.startswith(before)
+    }
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from vitruvian.data.people import People, hold_out
 from vitruvian.learn.folder import MODEL
 from vitruvian.learn.recipes import find_recipe
 from vitruvian.learn.run import Options, open_training, run
+from vitruvian.learn.runner import name_stages
 from vitruvian.measure.result import percent
 from vitruvian.measure.scoring import score
 from vitruvian.recipe import Recipe, override
@@ -69,12 +70,13 @@ def tune(plan: Plan) -> list[Trial]:
         raise UserError(f"--share {plan.share}: recipe {recipe.name!r} has {len(recipe.fits)} fits")
     done = _read(plan)
     if plan.share and not done:
-        _train(plan, replace(plan.options, recipe=recipe), "", slice(plan.share), SHARED)
+        shared = name_stages(recipe)
+        _train(plan, replace(plan.options, recipe=shared), "", slice(plan.share), SHARED)
     for settings in _combinations(plan.grid):
         if any(trial.settings == settings for trial in done):
             continue
         name = ",".join(_short(setting) for setting in settings)
-        options = replace(plan.options, recipe=override(recipe, list(settings)))
+        options = replace(plan.options, recipe=name_stages(override(recipe, list(settings))))
         if plan.share:
             options = replace(options, start_from=str(plan.options.out / SHARED))
         if not _train(plan, options, ", ".join(settings), slice(plan.share, None), name):

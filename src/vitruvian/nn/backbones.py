@@ -189,6 +189,6 @@ def published_weights(name: str) -> dict[str, Tensor]:
     except Exception as error:  # timm and its hub raise many kinds
         raise UserError(
             f"the published weights of {name!r} cannot be had ({type(error).__name__}); "
-            "connect to the network, or set init=none or init=FILE.safetensors"
+            "connect to the network, or set init=none, init=FILE.safetensors or init=MODEL"
         ) from None
     return net.state_dict()

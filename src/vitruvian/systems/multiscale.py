@@ -32,6 +32,8 @@ Where the paper leaves a choice:
 Departures, each off in the papers' recipes:
     levels        halvings in an hourglass; 3 where the crop is no multiple of 64 px
     foreground    squared errors count 1 + foreground x target times
+    loss          "softmax": cross-entropy of the softmax over all cells instead of the squared error, at
+                  every scale; the regression net reads the maps before their softmax
     recompute     less memory for more time, with the same gradients
 """
 
@@ -72,6 +74,7 @@ class MultiscaleConfig:
     target_scale: Literal["maxpool", "rerender", "avgpool"] = "maxpool"
     reduction: Literal["sum", "mean"] = "sum"
     missing: Literal["zero", "mask"] = "zero"
+    loss: Literal["mse", "softmax"] = "mse"
     foreground: float = 0.0
     offset: Literal["none", "both_axes", "highest_neighbour", "local_mean"] = "both_axes"
     nowhere: Literal["corner", "middle"] = "corner"
@@ -94,6 +97,11 @@ class MultiscaleConfig:
             raise UserError("multiscale: sigma must be positive and the window at least 1 cell")
         if self.foreground < 0:
             raise UserError("multiscale: foreground must not be negative")
+        if self.loss == "softmax" and (self.missing == "zero" or self.foreground):
+            raise UserError(
+                "multiscale: the softmax loss has no zero map and weighs no cells; set"
+                " config.missing=mask and config.foreground=0"
+            )
 
 
 class Regressor(nn.Module):
@@ -168,10 +176,17 @@ class Multiscale(nn.Module):
     def forward(self, image: Tensor, upto_stacks: bool = False) -> dict[str, Tensor]:
         """What `predict` averages over flips."""
         maps = self.stacks(image)[-1]
-        answers = {"stacks": maps[0].float()}
+        answers = {"stacks": self._shown(maps[0])}
         if self.regressor is not None and not upto_stacks:
-            answers["regression"] = self.regressor(maps)[0].float()
+            answers["regression"] = self._shown(self.regressor(maps)[0])
         return answers
+
+    def _shown(self, maps: Tensor) -> Tensor:
+        """The maps themselves, or their softmax over all cells."""
+        maps = maps.float()
+        if self.config.loss == "softmax":
+            return maps.flatten(2).softmax(-1).unflatten(2, maps.shape[-2:])
+        return maps
 
 
 def targets(config: MultiscaleConfig, batch: Batch) -> tuple[list[Tensor], Tensor]:
@@ -203,16 +218,26 @@ def map_losses(
     counted: Tensor,
 ) -> dict[str, Tensor]:
     """Equation (1) for each scale of one subnetwork: `name_gt`, then `name_gt/2`, `/4` and `/8`."""
-    found = {}
-    for scale, (answer, wanted) in enumerate(zip(maps, target, strict=False)):
-        error = (answer.float() - wanted).square()
-        if config.foreground:
-            error = error * (1 + config.foreground * wanted)
-        value = losses.mean_over_counted(error, counted)
-        if config.reduction == "sum":
-            value = value * answer[0, 0].numel()
-        found[f"{name}_gt/{2**scale}" if scale else f"{name}_gt"] = value
-    return found
+    loss = softmax_loss if config.loss == "softmax" else squared_loss
+    return {
+        f"{name}_gt/{2**scale}" if scale else f"{name}_gt": loss(config, answer, wanted, counted)
+        for scale, (answer, wanted) in enumerate(zip(maps, target, strict=False))
+    }
+
+
+def squared_loss(config: MultiscaleConfig, maps: Tensor, target: Tensor, counted: Tensor) -> Tensor:
+    """Of maps (B, J, h, w), as `reduction` and `foreground` say."""
+    error = (maps.float() - target).square()
+    if config.foreground:
+        error = error * (1 + config.foreground * target)
+    value = losses.mean_over_counted(error, counted)
+    return value * maps[0, 0].numel() if config.reduction == "sum" else value
+
+
+def softmax_loss(config: MultiscaleConfig, maps: Tensor, target: Tensor, counted: Tensor) -> Tensor:
+    """Cross-entropy with the target as a density; less than a cell's mass, at an edge, weighs less."""
+    mass = target.sum((-2, -1), keepdim=True)
+    return losses.heatmap_cross_entropy(maps, target / mass.clamp(min=1), counted)
 
 
 def stack_losses(
@@ -261,7 +286,8 @@ def stages(config: MultiscaleConfig) -> tuple[Stage, ...]:
 
 
 def predict(net: Multiscale, image: Tensor, ask: Ask) -> Answer:
-    """Peaks of the regression net's heatmaps, else of the last stack's; scores are their heights.
+    """Peaks of the regression net's heatmaps, else of the last stack's; scores are their heights, or the
+    share of a map's mass in the 5 x 5 cells about a peak (softmax).
 
     With `ask.flip` of the mean over both mirrorings. `ask.maps` gives both subnetworks' heatmaps.
     """
@@ -275,6 +301,8 @@ def predict(net: Multiscale, image: Tensor, ask: Ask) -> Answer:
         }
     maps = answers["stacks" if upto_stacks or net.regressor is None else "regression"]
     xy_cell, score = codecs.decode_heatmaps(maps, net.config.offset)
+    if net.config.loss == "softmax":
+        score = codecs.window_mass(maps, xy_cell)
     xy_crop = geometry.cell_to_px(xy_cell, STRIDE)
     H, W = net.config.crop
     middle = net.config.nowhere == "middle"

@@ -25,6 +25,7 @@ PAPER = "Sun et al., ICCV 2017"
 RECIPE = "normalized/compact"
 _ALL = (
     "config.crop=[96,96]",
+    "config.channels=[32,64,96,128]",
     "config.scale=8",
     "config.kernels=[7,7,9]",
     "augment.rotation=180",

@@ -9,7 +9,8 @@ from vitruvian.claims.model import RENDERED, Arm, Claim, Figure, Measure, above,
 
 PAPER = "Bulat & Tzimiropoulos, ECCV 2016"
 RECIPE = "part_heatmaps/compact"
-_ALL = ("config.crop=[96,96]", "config.levels=3", "config.radius=4", "config.sigma=2")
+_SMALL = ("config.crop=[96,96]", "config.levels=3", "config.radius=4", "config.sigma=2")
+_ALL = (*_SMALL, "config.channels=[32,64,96,128]")
 _DETECT = (("detect", 0.5), ("regress", 0.15), ("joint", 0.35))
 _REGRESS = (("pre_regress", 0.5), ("regress", 0.15), ("joint", 0.35))
 _TWICE = "config.variant=regression_regression"
@@ -18,8 +19,10 @@ BOTH = Arm("detection-regression", RECIPE, _DETECT, _ALL, speed=120)
 TWICE = Arm("regression-regression", f"{RECIPE}_regression2", _REGRESS, _ALL, speed=120)
 REGRESSION = Arm("regression", f"{RECIPE}_regression", (("regress", 1.3),), _ALL, speed=160)
 DETECTION = Arm("detection", f"{RECIPE}_detection", (("detect", 1.3),), _ALL, speed=150)
-VGG = Arm("vgg", f"{RECIPE}_vgg", _DETECT, _ALL, speed=140)
-VGG_TWICE = Arm("vgg-regression-regression", f"{RECIPE}_vgg", _REGRESS, (*_ALL, _TWICE), speed=140)
+VGG = Arm("vgg", f"{RECIPE}_vgg", _DETECT, _SMALL, speed=140)
+VGG_TWICE = Arm(
+    "vgg-regression-regression", f"{RECIPE}_vgg", _REGRESS, (*_SMALL, _TWICE), speed=140
+)
 AT_ONCE = Arm("at-once", RECIPE, (("joint", 1.0),), (*_ALL, "fits.0.optim.lr=0.003"), speed=95)
 
 _SIXTEEN = (*_ALL, "skeleton=mpii")

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from vitruvian.data.augment import Augment
-from vitruvian.recipe import Fit, Optim, Recipe, Schedule
+from vitruvian.learn.recipes.compact import AUGMENT, compact_fit, compact_recipe
+from vitruvian.recipe import Fit, Optim, Recipe
 from vitruvian.systems.deeppose.net import DeepPoseConfig
 
 _ADAGRAD = Optim(name="adagrad", lr=5e-4, options={"eps": 1e-10, "initial_accumulator_value": 0.0})
@@ -61,22 +62,23 @@ def flic() -> Recipe:
 def compact() -> Recipe:
     """Three nets of at most 5 M parameters together, for a laptop CPU; the cascade is the paper's.
 
-    Departures: nets with norms and residual pairs on 112 and 56 px; absolute differences; joints' cells as
-    an auxiliary task; windows that vary in size, half of which lie where the stage before points; stage 3
-    from stage 2's weights; boxes of the true joints, AdamW on a cosine, averaged weights, bfloat16, wider
-    augmentation with pasted occluders.
+    Departures: a thin ResNet-18 on 128 px, then nets with norms and residual pairs on 56 px; absolute
+    differences; joints' cells as an auxiliary task; windows that vary in size, half of which lie where the
+    stage before points; stage 3 from stage 2's weights; boxes of the true joints, AdamW on a cosine,
+    averaged weights, bfloat16, wider augmentation with pasted occluders.
     """
     config = DeepPoseConfig(
         crop=(192, 192),
         net="compact",
-        input=112,
+        trunk="resnet18",
+        input=128,
         window=56,
         sigma=1.7,
         aspect="pad",
         cov="full",
         vary_size=True,
         loss="l1",
-        channels=(24, 48, 96, 192),
+        channels=(32, 64, 128, 192),
         hidden=256,
         window_channels=(16, 32, 64),
         window_hidden=128,
@@ -86,32 +88,13 @@ def compact() -> Recipe:
         inherit=True,
     )
 
-    def fit(stage: str, epochs: float, lr: float) -> Fit:
-        return Fit(
-            stage=stage,
-            epochs=epochs,
-            batch=64,
-            optim=Optim(name="adamw", lr=lr, weight_decay=0.05, decay_norms=False),
-            schedule=Schedule(law="cosine", warmup=0.03, floor=0.01),
-            clip=5.0,
-            ema=0.998,
-        )
+    def fit(stage: str, epochs: float) -> Fit:
+        return compact_fit(stage, epochs, 1.5e-3, weight_decay=0.05)
 
-    return Recipe(
-        name="deeppose/compact",
-        system="deeppose",
-        config=asdict(config),
+    return compact_recipe(
+        "deeppose/compact",
+        asdict(config),
+        (fit("stage1", 80), fit("stage2", 20), fit("stage3", 10)),
+        augment=AUGMENT.model_copy(update={"fill": (0.5, 1.0), "rotation": 30.0}),
         box="labelled",
-        augment=Augment(
-            fill=(0.5, 1.0),
-            rotation=30,
-            rotation_law="normal",
-            translation=0.08,
-            flip=0.5,
-            colour=0.3,
-            occluders=2,
-        ),
-        fits=(fit("stage1", 80, 1.5e-3), fit("stage2", 20, 1.5e-3), fit("stage3", 10, 1.5e-3)),
-        precision="bf16",
-        evaluate_every=4.0,
     )

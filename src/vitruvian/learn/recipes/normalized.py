@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from vitruvian.data.augment import Augment
+from vitruvian.learn.recipes.compact import compact_fit, compact_recipe
 from vitruvian.recipe import Fit, Optim, Recipe, Schedule
 from vitruvian.systems.normalized.config import NormalizedConfig
 
@@ -28,7 +29,7 @@ _COMPACT = NormalizedConfig(
     grid=4,
     scale=4,
     backbone="resnet18",
-    channels=(32, 64, 96, 128),
+    channels=(32, 64, 128, 192),
     bias=-5.0,
     pad=0.125,
     width=32,
@@ -99,10 +100,10 @@ def compact() -> Recipe:
     without occluded ones. `--set config.crop=[96,96]` is cheaper.
     """
     fits = (
-        _fit("detector", 30, 3e-3),
-        _fit("body", 8, 3e-3),
-        _fit("limbs", 6, 3e-3),
-        _fit("all", 6, 1e-3),
+        compact_fit("detector", 30, 3e-3),
+        compact_fit("body", 8, 3e-3),
+        compact_fit("limbs", 6, 3e-3),
+        compact_fit("all", 6, 1e-3),
     )
     return _compact("compact", _COMPACT, fits)
 
@@ -158,33 +159,5 @@ def _refinements(epochs: float, last: float) -> tuple[Fit, ...]:
     return _sgd("body", epochs, 1e-3), _sgd("limbs", epochs, 1e-3), _sgd("all", last, 2e-4)
 
 
-def _fit(stage: str, epochs: float, lr: float) -> Fit:
-    return Fit(
-        stage=stage,
-        epochs=epochs,
-        batch=64,
-        optim=Optim(name="adamw", lr=lr, weight_decay=0.02, decay_norms=False),
-        schedule=Schedule(law="cosine", warmup=0.03, floor=0.01),
-        clip=5.0,
-        ema=0.998,
-    )
-
-
 def _compact(name: str, config: NormalizedConfig, fits: tuple[Fit, ...]) -> Recipe:
-    return Recipe(
-        name=f"normalized/{name}",
-        system="normalized",
-        config=asdict(config),
-        augment=Augment(
-            fill=(0.45, 1.0),
-            rotation=45,
-            rotation_law="normal",
-            translation=0.08,
-            flip=0.5,
-            colour=0.3,
-            occluders=2,
-        ),
-        fits=fits,
-        precision="bf16",
-        evaluate_every=4.0,
-    )
+    return compact_recipe(f"normalized/{name}", asdict(config), fits)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from vitruvian.data.augment import Augment
+from vitruvian.learn.recipes.compact import compact_fit, compact_recipe
 from vitruvian.recipe import Fit, Optim, Recipe, Schedule
 from vitruvian.systems.part_heatmaps import PartHeatmapsConfig
 
@@ -20,7 +21,7 @@ _AUGMENT = Augment(scale=(0.7, 1.3), rotation=40, flip=0.5)
 _COMPACT = PartHeatmapsConfig(
     crop=(128, 128),
     backbone="resnet18",
-    channels=(32, 64, 96, 128),
+    channels=(32, 64, 128, 192),
     output_stride=8,
     width=64,
     radius=5.0,
@@ -97,26 +98,34 @@ def compact() -> Recipe:
     bfloat16, wider augmentation with pasted occluders, without which the detector and the regressor would
     count the same joints on data without occluded ones.
     """
-    fits = (_fit("detect", 22, 3e-3), _fit("regress", 6, 3e-3), _fit("joint", 14, 2e-3))
+    fits = (
+        compact_fit("detect", 22, 3e-3),
+        compact_fit("regress", 6, 3e-3),
+        compact_fit("joint", 14, 2e-3),
+    )
     return _compact("compact", _COMPACT, fits)
 
 
 def compact_detection() -> Recipe:
     """The detector of `compact` alone."""
     config = replace(_COMPACT, variant="detection")
-    return _compact("compact_detection", config, (_fit("detect", 56, 3e-3),))
+    return _compact("compact_detection", config, (compact_fit("detect", 56, 3e-3),))
 
 
 def compact_regression() -> Recipe:
     """The net of `compact`'s detector, trained on Gaussians for all located joints."""
     config = replace(_COMPACT, variant="regression")
-    return _compact("compact_regression", config, (_fit("regress", 56, 3e-3),))
+    return _compact("compact_regression", config, (compact_fit("regress", 56, 3e-3),))
 
 
 def compact_regression2() -> Recipe:
     """`compact` with a first subnetwork that is trained on Gaussians, too."""
     config = replace(_COMPACT, variant="regression_regression")
-    fits = (_fit("pre_regress", 22, 3e-3), _fit("regress", 6, 3e-3), _fit("joint", 14, 2e-3))
+    fits = (
+        compact_fit("pre_regress", 22, 3e-3),
+        compact_fit("regress", 6, 3e-3),
+        compact_fit("joint", 14, 2e-3),
+    )
     return _compact("compact_regression2", config, fits)
 
 
@@ -142,33 +151,5 @@ def compact_vgg() -> Recipe:
     return _compact("compact_vgg", config, compact().fits)
 
 
-def _fit(stage: str, epochs: float, lr: float) -> Fit:
-    return Fit(
-        stage=stage,
-        epochs=epochs,
-        batch=64,
-        optim=Optim(name="adamw", lr=lr, weight_decay=0.02, decay_norms=False),
-        schedule=Schedule(law="cosine", warmup=0.03, floor=0.01),
-        clip=5.0,
-        ema=0.998,
-    )
-
-
 def _compact(name: str, config: PartHeatmapsConfig, fits: tuple[Fit, ...]) -> Recipe:
-    return Recipe(
-        name=f"part_heatmaps/{name}",
-        system="part_heatmaps",
-        config=asdict(config),
-        augment=Augment(
-            fill=(0.45, 1.0),
-            rotation=45,
-            rotation_law="normal",
-            translation=0.08,
-            flip=0.5,
-            colour=0.3,
-            occluders=2,
-        ),
-        fits=fits,
-        precision="bf16",
-        evaluate_every=4.0,
-    )
+    return compact_recipe(f"part_heatmaps/{name}", asdict(config), fits)

@@ -1,7 +1,7 @@
 """Recipes of `resnet_fcn`.
 
 `paper` and `baseline` are Wang & Hao's comparison: one ResNet-50, their fully convolutional head or the
-deconvolutions of Simple Baselines. `compact` is what a laptop CPU can train.
+deconvolutions of Simple Baselines. `compact` and `compact_baseline` are what a laptop CPU can train.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from vitruvian.data.augment import Augment
+from vitruvian.learn.recipes.compact import compact_fit, compact_recipe
 from vitruvian.recipe import Fit, Optim, Recipe, Schedule
 from vitruvian.systems.resnet_fcn import ResNetFCNConfig
 
@@ -64,30 +65,12 @@ def compact() -> Recipe:
         missing="mask",
         offset="local_mean",
     )
-    return Recipe(
-        name="resnet_fcn/compact",
-        system="resnet_fcn",
-        config=asdict(config),
-        augment=Augment(
-            fill=(0.45, 1.0),
-            rotation=45,
-            rotation_law="normal",
-            translation=0.08,
-            flip=0.5,
-            colour=0.3,
-            occluders=2,
-        ),
-        fits=(
-            Fit(
-                stage="heatmaps",
-                epochs=60,
-                batch=64,
-                optim=Optim(name="adamw", lr=3e-3, weight_decay=0.02, decay_norms=False),
-                schedule=Schedule(law="cosine", warmup=0.02, floor=0.01),
-                clip=5.0,
-                ema=0.998,
-            ),
-        ),
-        precision="bf16",
-        evaluate_every=4.0,
-    )
+    fits = (compact_fit("heatmaps", 60, 3e-3, warmup=0.02),)
+    return compact_recipe("resnet_fcn/compact", asdict(config), fits)
+
+
+def compact_baseline() -> Recipe:
+    """Simple Baselines' deconvolutions, of 96 channels, on the same backbone, with the same loss."""
+    recipe = compact()
+    config = recipe.config | {"head": "deconv", "lateral": False}
+    return recipe.model_copy(update={"name": "resnet_fcn/compact_baseline", "config": config})

@@ -25,7 +25,8 @@ Where the paper is read one way of several:
 
 Departures, each off in the paper's recipes:
     net       "compact" (BatchNorm, residual pairs) or any timm net (average of its last map, linear);
-              `window`, `window_channels` and `window_hidden` make later stages smaller
+              `window`, `window_channels` and `window_hidden` make later stages smaller; `trunk` is a
+              timm net whose last map replaces stage 1's convolutions, so that `init` can fill it
     loss      "l1": the sum of absolute instead of squared differences
     auxiliary  in training, each joint's cell of the last map is found by a softmax over the cells: a net
               that is trained from nothing leaves the mean pose sooner. A window finds all joints in it

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from vitruvian.nn.alexnet import LRN, Weights, alexnet, compact
+from vitruvian.nn.alexnet import LRN, Regressor, Weights, alexnet, compact
 from vitruvian.nn.backbones import Backbone
 from vitruvian.nn.blocks import Normalise
 from vitruvian.nn.warp import cut_windows, filled_part, from_box, whole_crop
@@ -40,7 +40,8 @@ class DeepPoseConfig:
     inherit: bool = False
     smallest: float = 0.1  # least diameter, shorter sides of the initial box
     loss: Literal["l2", "l1"] = "l2"
-    channels: tuple[int, ...] = (96, 256, 384, 384, 256)  # of alexnet and compact
+    channels: tuple[int, ...] = (96, 256, 384, 384, 256)  # of alexnet and compact, or of the trunk
+    trunk: str | None = None  # compact: a net of timm, whose last map stage 1 takes for its own
     hidden: int = 4096
     window_channels: tuple[int, ...] | None = None  # of later stages; None: as stage 1
     window_hidden: int | None = None
@@ -58,6 +59,10 @@ class DeepPoseConfig:
         if self.head == "per_joint_net" and self.net not in ("alexnet", "compact"):
             raise UserError(
                 f"deeppose: head per_joint_net needs net alexnet or compact, not {self.net}"
+            )
+        if self.trunk is not None and (self.net != "compact" or self.window_channels is None):
+            raise UserError(
+                "deeppose: trunk needs net compact, and window_channels for later stages"
             )
         if self.auxiliary and (self.net != "compact" or self.head == "per_joint_net"):
             raise UserError("deeppose: auxiliary needs net compact and head gather")
@@ -82,6 +87,17 @@ class Pooled(nn.Module):
         return self.outputs(self.backbone(image)[-1].mean((2, 3)))[:, None]
 
 
+class LastMap(nn.Module):
+    """A timm net's last map: (N, 3, side, side) -> (N, C, h, w), of stride 32."""
+
+    def __init__(self, name: str, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.backbone = Backbone(name, channels=channels)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.backbone(image)[-1]
+
+
 def regressor(config: DeepPoseConfig, stage: int, J: int) -> nn.Module:
     """The network of a stage, counted from 1."""
     later = stage > 1
@@ -92,6 +108,12 @@ def regressor(config: DeepPoseConfig, stage: int, J: int) -> nn.Module:
     hidden = (later and config.window_hidden) or config.hidden
     if config.net not in ("alexnet", "compact"):
         return Pooled(config.net, outputs)
+    if config.trunk is not None and not later:
+        maps = LastMap(config.trunk, channels)
+        last, left = channels[-1], -(-side // 32)
+        inputs = last * left**2
+        find = nn.Conv2d(last, J, 1) if config.auxiliary else None
+        return Regressor(maps, inputs, hidden, outputs, config.dropout, 1, True, find)
     common = partial(
         alexnet if config.net == "alexnet" else compact,
         channels=channels,

@@ -114,6 +114,7 @@ class ModelInfo(_Part):
     parameters: int
     gmacs: float  # of one crop, without the flip test
     data: tuple[DataUsed, ...] = ()
+    hours: float | None = Field(default=None, ge=0)  # of training, with those of what it began with
     convention: Convention = "PC"  # whose left its joints' names mean
     scores: tuple[dict[str, Any], ...] = ()
     parity: dict[str, Any] | None = None  # px between the graph and the net, measured at export

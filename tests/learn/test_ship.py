@@ -6,6 +6,7 @@ import csv
 import json
 
 import numpy as np
+import onnx
 import pytest
 
 from vitruvian.learn import run as runs
@@ -44,7 +45,7 @@ def trained(tmp_path, **changes):
 @pytest.mark.usefixtures("fewer_figures")
 def test_a_run_becomes_a_model_folder(tmp_path):
     assert trained(tmp_path)
-    made = ship(tmp_path / "run", tmp_path / "model", None, workers=0)
+    made = ship(tmp_path / "run", tmp_path / "model", None, one_copy=True, workers=0)
     info = read_model(tmp_path / "model")
     assert info == made.info.model_copy(update={"files": info.files})
     assert info.parity is not None
@@ -60,6 +61,12 @@ def test_a_run_becomes_a_model_folder(tmp_path):
     assert str(tmp_path) not in json.dumps(info.model_dump(mode="json"))
     poses = load(tmp_path / "model").predict(np.zeros((50, 40, 3), np.uint8), flip=True)
     assert poses.xy.shape == (1, 14, 2)
+
+    assert 0 <= info.hours < 0.1
+    for name in ("model.onnx", "model.flip.onnx"):
+        graph = onnx.load(tmp_path / "model" / name, load_external_data=False).graph
+        assert any(tensor.data_location == tensor.EXTERNAL for tensor in graph.initializer), name
+    assert "both graphs' weights are those of `model.safetensors` beside them" in text
 
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("dear")

@@ -15,6 +15,8 @@ from vitruvian.skeleton import Skeleton
 from vitruvian.types import UserError
 from vitruvian.use import compare as compare_module
 from vitruvian.use.compare import Request, compare, named, open_rows
+from vitruvian.use.compare_tables import below, grid
+from vitruvian.use.costs import BATCH
 from vitruvian.use.occluders import Occluders
 from vitruvian.use.scores import score_file, write_json
 
@@ -112,6 +114,39 @@ def test_models_beside_files(models, files, truth, people):
     assert file.result.protocol.box == NOT_STATED
     assert model.result.protocol.box == "labelled joints x1.25, square"
     assert found.protocol.box == model.result.protocol.box  # what any row says stands above all
+
+
+def test_costs_stand_beside_models_and_not_beside_files(models, files, truth, people, monkeypatch):
+    """Two models of one answer, one of which takes twice as long by a clock of our own."""
+    now = [0.0]
+    monkeypatch.setattr("vitruvian.use.costs.time.perf_counter", lambda: now[0])
+
+    def slow(seconds):
+        answer = drawn.answering(people, people.joints)
+
+        def run(image, flip):
+            now[0] += seconds
+            return answer(image[: len(people)], flip) if len(image) != BATCH else None
+
+        return drawn.model_of(run)
+
+    quick, twice = slow(0.5), slow(1.0)
+    quick = replace(quick, info=quick.info.model_copy(update={"hours": 1.25}))
+    models(quick=quick, twice=twice)
+    found = compare(request(files / "good.npz", "quick", "twice", truth=truth, costs=True))
+    file, one, other = found.entries
+    assert file.cost is None
+    assert (one.cost.speed, other.cost.speed) == (BATCH / 0.5, BATCH / 1.0)
+    assert (one.cost.hours, other.cost.hours) == (1.25, None)
+    assert one.cost.whole is not None
+    rows = {row["label"]: row for row in found.to_dict()["rows"]}
+    assert "images_per_second" not in rows["good"]
+    assert rows["quick"]["hours"] == 1.25
+    head, cells = grid(found)
+    assert head[-4:] == ["whole image", "parameters", "images/s", "hours trained"]
+    assert cells[0][-4:] == ["-"] * 4
+    assert cells[1][-3:] == ["0.00 M", "64", "1.2"]
+    assert any(line.startswith("images/s: crops to joints") for line in below(found))
 
 
 def test_the_flip_test_stands_in_the_protocol(models, truth, people, tmp_path):

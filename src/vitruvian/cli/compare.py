@@ -45,6 +45,13 @@ def compare(
     flip: Flip = False,
     occluders: OccludersCount = None,
     occluders_seed: OccludersSeed = None,
+    costs: Annotated[
+        bool,
+        typer.Option(
+            "--costs",
+            help="Also size, speed, hours of training, and the score in whole photographs.",
+        ),
+    ] = False,
     device: Device = "auto",
     workers: Workers = 2,
 ) -> None:
@@ -69,6 +76,7 @@ def compare(
             base=base,
             device=device,
             workers=workers,
+            costs=costs,
         )
     )
     written = FORMATS[form](found)

@@ -25,6 +25,7 @@ def card(
     history: list[dict[str, str]],
     about: dict[str, Any],
     scored_on: str,
+    one_copy: bool = False,
 ) -> str:
     """The README.md of a model folder.
 
@@ -34,6 +35,7 @@ def card(
         history: rows of the run's log.
         about: the run's `run.json`.
         scored_on: data set and subset of the results.
+        one_copy: whether both graphs point into `model.safetensors`.
     """
     header = {
         "library_name": "vitruvian",
@@ -44,7 +46,7 @@ def card(
     parts = [
         f"---\n{yaml.safe_dump(header, sort_keys=False)}---",
         f"# {info.name}",
-        _what(info),
+        _what(info, one_copy),
         _training(info, history, about),
         _scores(before, after, scored_on),
         _limits(info),
@@ -52,8 +54,9 @@ def card(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _what(info: ModelInfo) -> str:
+def _what(info: ModelInfo, one_copy: bool) -> str:
     H, W = info.crop
+    weights, them = ("both graphs'", "them") if one_copy else ("its", "it")
     joints = ", ".join(info.skeleton.joint_names)
     return (
         f"System `{info.system}`, {info.parameters:,} parameters, {info.gmacs:.2f} GMAC for a crop of "
@@ -61,8 +64,8 @@ def _what(info: ModelInfo) -> str:
         f"{joints}.\n\n"
         "`model.onnx` takes crops (B, H, W, 3) uint8 RGB and answers joints in px of the crop and "
         "scores; normalisation and decoding are inside. `model.flip.onnx` is the same with the flip "
-        "test; its weights are those of `model.safetensors` beside it. A crop is a square box of "
-        f"{info.preprocessing.margin:g} times the person's longer extent. `predict` looks in the whole "
+        f"test; {weights} weights are those of `model.safetensors` beside {them}. A crop is a square box "
+        f"of {info.preprocessing.margin:g} times the person's longer extent. `predict` looks in the whole "
         f"image{_again(info.predict.passes)}."
     )
 
@@ -84,10 +87,13 @@ def _training(info: ModelInfo, history: list[dict[str, str]], about: dict[str, A
     for data in info.data:
         lines.append(f"Learnt from {data.rows} persons of {data.name} ({data.licence}).")
     if history:
-        hours = float(history[-1]["seconds"]) / 3600
+        own = float(history[-1]["seconds"]) / 3600
+        hours = f"{own:.2f} hours"
+        if info.hours is not None and info.hours - own > 0.005:
+            hours += f" ({info.hours:.2f} with those of the models it began with)"
         last = {row["fit"]: int(row["step"]) for row in history}
         lines.append(
-            f"{sum(last.values())} steps in {hours:.2f} hours on {about.get('hardware', 'unknown')}."
+            f"{sum(last.values())} steps in {hours} on {about.get('hardware', 'unknown')}."
         )
         curve = [(row["step"], row["tune"]) for row in history if row.get("tune")]
         if curve:

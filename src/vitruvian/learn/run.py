@@ -26,7 +26,7 @@ from vitruvian.learn.report import Report
 from vitruvian.learn.runner import name_stages, net_runner, new_net, system_and_config
 from vitruvian.learn.session import STATE, Session
 from vitruvian.learn.size import size_of
-from vitruvian.learn.start import init_backbone, take_from
+from vitruvian.learn.start import Origin, begin
 from vitruvian.learn.train import train
 from vitruvian.models import DataUsed, ModelInfo, Predict, Preprocessing, write_model
 from vitruvian.recipe import Recipe, only, override
@@ -92,14 +92,15 @@ def run(options: Options) -> bool:
     with place(options.device) as where:
         net = new_net(system, config, people.skeleton, recipe.seed)
         report = Report(options.out, options.quiet, silent=not where.first)
-        said, learnt, other = _first_weights(options, recipe, system, net, sources)
+        origin = begin(system, net, recipe.init, options.start_from)
         if where.first:
-            claim(options.out, recipe, _about(options, people, sources), _how(options, where))
-        if said and not (options.out / STATE).exists():
-            report.say(said)
+            how = _how(options, where) | {"hours_before": origin.hours}
+            claim(options.out, recipe, _about(options, people, sources), how)
+        if origin.said and not (options.out / STATE).exists():
+            report.say(origin.said)
         if where.processes > 1 and where.device.type == "cuda":
             net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
-        model = _RunModel(options.out, recipe, system, people, learnt, factor)
+        model = _RunModel(options.out, recipe, system, people, _learnt(sources, origin), factor)
         session = _session(options, model, drawn, net.to(where.device), where, report)
         for line in filter(None, [*_opening(session, people, sources), balance]):
             report.say(line)
@@ -110,7 +111,7 @@ def run(options: Options) -> bool:
         if where.first:
             cut = session.stop and not finished
             names = [stage.name for stage in system.stages(config)]
-            upto = _last_trained(recipe, names, other)
+            upto = _last_trained(recipe, names, origin.other)
             model.write(net, _last_finished(recipe, session.progress.fit) if cut else upto)
             report.say(_closing(options, session, finished))
     return finished
@@ -190,23 +191,14 @@ class _RunModel:
         write_model(self.folder / MODEL, info, tensors, None, card)
 
 
-def _first_weights(
-    options: Options, recipe: Recipe, system: System, net: nn.Module, sources: Sequence[Source]
-) -> tuple[str, tuple[DataUsed, ...], ModelInfo | None]:
-    """Weights to start from, before anything is written; what was taken, all data learnt from, whence."""
-    learnt = [
+def _learnt(sources: Sequence[Source], origin: Origin) -> tuple[DataUsed, ...]:
+    """What the run learns from, then what the models that it starts from have learnt from."""
+    own = [
         DataUsed(name=source.name, rows=source.train, licence=source.provenance)
         for source in sources
         if source.train and source.weight != 0
     ]
-    line, before = init_backbone(net, recipe.init)
-    lines, other = [line], None
-    if options.start_from:
-        line, other = take_from(system, net, options.start_from)
-        lines.append(line)
-    for model in filter(None, (before, other)):
-        learnt += [data for data in model.data if data not in learnt]
-    return "\n".join(filter(None, lines)), tuple(learnt), other
+    return tuple(dict.fromkeys([*own, *origin.learnt]))
 
 
 def _training(people: People) -> People:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from torch import nn
 
 from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.people import People
@@ -32,7 +31,6 @@ from vitruvian.models import (
     weights_bytes,
     write_model,
 )
-from vitruvian.systems.contract import System
 from vitruvian.types import Runner, UserError
 from vitruvian.use.evaluate import evaluate
 from vitruvian.use.predict import Model
@@ -51,8 +49,20 @@ class Made:
     after: list[Result]  # the graph of the folder
 
 
-def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: int = 2) -> Made:
+def ship(
+    run: Path,
+    out: Path,
+    data: str | None,
+    *,
+    half: bool = True,
+    one_copy: bool = False,
+    workers: int = 2,
+) -> Made:
     """Writes a model folder from a run and says what was measured.
+
+    Args:
+        half: weights in half precision.
+        one_copy: the plain graph points into `model.safetensors`, too.
 
     Raises:
         UserError: no run, no data, another skeleton, or the graph does not answer as the net does.
@@ -68,7 +78,13 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
     weights = {k: np.ascontiguousarray(v.cpu().numpy()) for k, v in net.state_dict().items()}
     if half:
         weights = {name: halved(value) for name, value in weights.items()}
-    graphs = _graphs(system, net, weights, half, info.predict.upto)
+    graphs = {
+        GRAPH: to_onnx(system, net, upto=info.predict.upto, half=half),
+        FLIP_GRAPH: to_onnx(system, net, flip=True, upto=info.predict.upto, half=half),
+    }
+    stored = weights_bytes(weights)
+    for name in (GRAPH, FLIP_GRAPH) if one_copy else (FLIP_GRAPH,):
+        graphs[name] = point_to_weights(graphs[name], stored)
     reference = net_runner(system, net, torch.device("cpu"), info.predict.upto)
     with tempfile.TemporaryDirectory() as beside:
         trial = Path(beside) / "model"
@@ -86,26 +102,14 @@ def ship(run: Path, out: Path, data: str | None, *, half: bool = True, workers: 
         )
         before, after = _scores(reference, Model(info, runner, trial), people, subset, workers)
     of = {"data": people.name, "subset": subset, "provenance": people.provenance}
-    info = info.model_copy(update={"scores": tuple(of | result.to_dict() for result in after)})
-    text = card(info, before, after, _history(run), about, f"{people.name} {subset}")
+    history = _history(run)
+    scores = tuple(of | result.to_dict() for result in after)
+    info = info.model_copy(update={"scores": scores, "hours": _hours(info, history, about)})
+    text = card(info, before, after, history, about, f"{people.name} {subset}", one_copy)
     write_model(out, info, weights, graphs, text)
     for result in after:
         console.print(result.table())
     return Made(info, before, after)
-
-
-def _graphs(
-    system: System,
-    net: nn.Module,
-    weights: dict[str, np.ndarray],
-    half: bool,
-    upto: str | None,
-) -> dict[str, bytes]:
-    flipped = to_onnx(system, net, flip=True, upto=upto, half=half)
-    return {
-        GRAPH: to_onnx(system, net, upto=upto, half=half),
-        FLIP_GRAPH: point_to_weights(flipped, weights_bytes(weights)),
-    }
 
 
 def data_of(data: str | None, about: dict[str, Any], info: ModelInfo) -> People:
@@ -169,3 +173,12 @@ def _history(run: Path) -> list[dict[str, str]]:
             return list(csv.DictReader(file))
     except OSError:
         return []
+
+
+def _hours(info: ModelInfo, history: list[dict[str, str]], about: dict[str, Any]) -> float | None:
+    """Of the run and of what it began with; None: that of one of them is not known."""
+    alone = not about.get("from") and info.recipe.get("init", "none") == "none"
+    before = about.get("hours_before", 0.0 if alone else None)
+    if before is None or not history:
+        return None
+    return round(before + float(history[-1]["seconds"]) / 3600, 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,39 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from vitruvian.models import ModelInfo, find_model, read_model, read_weights
+from vitruvian.models import DataUsed, ModelInfo, find_model, read_model, read_weights
 from vitruvian.nn.backbones import Backbone, published_weights
 from vitruvian.skeleton import Skeleton
 from vitruvian.systems.contract import System, build
 from vitruvian.types import UserError
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a net's weights are before its first step."""
+
+    said: str  # what was taken, a line each
+    learnt: tuple[DataUsed, ...]  # by the models it starts from
+    other: ModelInfo | None  # the model that `start_from` names
+    hours: float | None  # of training those models; None: not known
+
+
+def begin(system: System, net: Any, init: str, start_from: str | None) -> Origin:
+    """Takes a backbone's weights, then those of another model.
+
+    Raises:
+        UserError: as `init_backbone` and `take_from`.
+    """
+    line, backbone = init_backbone(net, init)
+    lines, other = [line], None
+    if start_from:
+        line, other = take_from(system, net, start_from)
+        lines.append(line)
+    models = [model for model in (backbone, other) if model is not None]
+    learnt = dict.fromkeys(data for model in models for data in model.data)
+    known = [model.hours for model in models if model.hours is not None]
+    total = sum(known) if len(known) == len(models) and init != "timm" else None
+    return Origin("\n".join(filter(None, lines)), tuple(learnt), other, total)
 
 
 def init_backbone(net: nn.Module, init: str) -> tuple[str, ModelInfo | None]:

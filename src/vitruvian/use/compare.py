@@ -21,6 +21,7 @@ from vitruvian.measure.result import Result, result_from_dict
 from vitruvian.measure.scoring import score
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import UserError
+from vitruvian.use.costs import Cost, measure_costs
 from vitruvian.use.evaluate import SEED, check_fits, find, protocol_of_model, truth_of
 from vitruvian.use.occluders import Occluders, occlude, occluded
 from vitruvian.use.predict import Model, load
@@ -46,6 +47,8 @@ class Entry:
     against_first: dict[str, Difference] | None = None  # None: the first, or it cannot be paired
     against_before: dict[str, Difference] | None = None  # the row before; from the third on
     xy: np.ndarray | None = None  # (N, J, 2) xy_image, what was scored
+    model: Model | None = None  # whose answers were scored
+    cost: Cost | None = None  # None: not asked for, or no model
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Comparison:
                 {
                     "label": entry.label,
                     **entry.facts,
+                    **(entry.cost.to_dict() if entry.cost else {}),
                     **entry.result.to_dict(),
                     "notes": list(entry.notes),
                     "against_first": _plain(entry.against_first),
@@ -105,6 +109,7 @@ class Request:
     base: int | None = None
     device: str = "auto"
     workers: int = 2
+    costs: bool = False  # of models: size, speed, hours of training, the score in whole photographs
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,8 @@ def compare_on(request: Request, on: Persons | None) -> Comparison:
         entries.append(entry)
     protocol = _common([entry.result.protocol for entry in entries])
     _check_published(published, protocol)
+    if request.costs and on is not None:
+        entries = _with_costs(entries, request, on.people)
     return Comparison(protocol, about, tuple(_paired(entries)), published)
 
 
@@ -162,6 +169,7 @@ def _of_truth(request: Request) -> str | None:
         "--occluders": request.occluders is not None,
         "--skeleton": request.skeleton is not None,
         "--base": request.base is not None,
+        "--costs": request.costs,
     }
     return next((option for option, is_said in said.items() if is_said), None)
 
@@ -251,7 +259,7 @@ def _entry(
     model = load(name, request.device)
     xy, result = _answers(model, request, on.people, chosen)
     facts = {"parameters": model.info.parameters, "gmacs": model.info.gmacs}
-    return Entry(label, result, facts, xy=xy), {}
+    return Entry(label, result, facts, xy=xy, model=model), {}
 
 
 def _of_file(label: str, path: Path, request: Request, on: Persons, chosen: Protocol) -> Entry:
@@ -283,6 +291,13 @@ def _answers(
     rng = np.random.default_rng(SEED)
     protocol = occluded(protocol, request.occluders)
     return found.xy, score(protocol, truth_of(people), found.xy, rng, failed=found.unread)
+
+
+def _with_costs(entries: Sequence[Entry], request: Request, people: People) -> list[Entry]:
+    """The rows of models with what they cost."""
+    models = [entry.model for entry in entries if entry.model is not None]
+    made = iter(measure_costs(models, people, request.flip, request.workers))
+    return [e if e.model is None else replace(e, cost=next(made)) for e in entries]
 
 
 def _saved_result(path: Path) -> tuple[Result, dict[str, str]] | None:

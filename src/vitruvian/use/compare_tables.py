@@ -17,7 +17,9 @@ from vitruvian.measure.published import Row as PublishedRow
 from vitruvian.measure.published import Table as PublishedTable
 from vitruvian.measure.result import Result, gap_words, interval, percent, points
 from vitruvian.use.compare import Comparison, Entry
+from vitruvian.use.costs import speed_words
 
+_COSTS = ("whole image", "parameters", "images/s", "hours trained")
 _INSIDE = "="  # a published total that lies inside the first row's interval
 _LIMBS = "arms and legs"  # the group of PCP that papers print as their average
 _PARTS = (
@@ -114,11 +116,30 @@ def grid(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     columns = _columns(comparison)
     total = comparison.entries[0].result.total_name
     head = ["", *columns, f"95 % interval of {total}", "n", "against the first", "p"]
-    head += ["source"] if comparison.published else []
+    costs = _COSTS if _has_costs(comparison) else ()
+    head += [*costs, *(["source"] if comparison.published else [])]
     blank = [""] if comparison.published else []
-    rows = [_row(entry, columns) + blank for entry in comparison.entries]
-    rows += [_published_row(comparison, *pair, columns) for pair in comparison.published]
+    rows = [
+        [*_row(entry, columns), *(_cost_cells(entry) if costs else []), *blank]
+        for entry in comparison.entries
+    ]
+    for pair in comparison.published:
+        *row, source = _published_row(comparison, *pair, columns)
+        rows.append([*row, *("" for _ in costs), source])
     return head, rows
+
+
+def _has_costs(comparison: Comparison) -> bool:
+    return any(entry.cost is not None for entry in comparison.entries)
+
+
+def _cost_cells(entry: Entry) -> list[str]:
+    cost = entry.cost
+    if cost is None:
+        return ["-"] * len(_COSTS)
+    whole = "-" if cost.whole is None else f"{percent(cost.whole.value)} ({interval(cost.whole)})"
+    hours = "-" if cost.hours is None else f"{cost.hours:.1f}"
+    return [whole, f"{cost.parameters / 1e6:.2f} M", f"{cost.speed:.0f}", hours]
 
 
 def _row(entry: Entry, columns: list[str]) -> list[str]:
@@ -213,6 +234,15 @@ def below(comparison: Comparison) -> list[str]:
     if any(name.startswith("gain: ") for name in parts):
         lines.append("gain: the difference on the one part minus that on the other")
     lines += _unpaired(comparison.entries)
+    if _has_costs(comparison):
+        lines.append(
+            "whole image: the total, with its interval, where each person is looked for in the whole image "
+            "first and then around what was found, as `predict` does"
+        )
+        lines.append(speed_words())
+        lines.append(
+            "hours trained: by the clock, with those of the models that a training began with"
+        )
     if comparison.published:
         lines.append(
             "published rows are as printed, their training sets differ; against the first: the "

@@ -24,7 +24,8 @@ from vitruvian.types import Poses, UserError
 from vitruvian.use import ahead, reading
 from vitruvian.use import predict as module
 from vitruvian.use.files import CocoWriter, list_photos, read_boxes
-from vitruvian.use.predict import Model, Sighting, find_in_photos, load, predict_photos
+from vitruvian.use.look import Sighting
+from vitruvian.use.predict import Model, find_in_photos, load, predict_photos
 from vitruvian.use.runners import onnx_runner, open_runner
 
 # ---- one photograph ------------------------------------------------------------------------------

@@ -108,20 +108,25 @@ def photo_size(path: Path | str) -> tuple[int, int]:
     """
     try:
         with open(path, "rb") as file:
-            start = file.read(1 << 16)
-            if start.startswith(b"\xff\xd8\xff"):
-                jpeg = _parse_jpeg(start) or _parse_jpeg(start + file.read())
-                if jpeg is None:
-                    raise UserError(f"{path} is cut short: copy it again from its source")
-                return jpeg.turned()
-            if not start:
-                raise UserError(f"{path} is empty: copy it again from its source")
-            file.seek(0)
-            with _open_pillow(file, str(path)) as image:
-                height, width, orientation = _stored(image)
-                return _turned(height, width, orientation)
+            return size_in(file, str(path))
     except OSError as error:
         raise _no_file(path, error) from None
+
+
+def size_in(file: BinaryIO, name: str) -> tuple[int, int]:
+    """As `photo_size`, of a file that is open at its beginning; `name` is what an error calls it."""
+    start = file.read(1 << 16)
+    if start.startswith(b"\xff\xd8\xff"):
+        jpeg = _parse_jpeg(start) or _parse_jpeg(start + file.read())
+        if jpeg is None:
+            raise UserError(f"{name} is cut short: copy it again from its source")
+        return jpeg.turned()
+    if not start:
+        raise UserError(f"{name} is empty: copy it again from its source")
+    file.seek(0)
+    with _open_pillow(file, name) as image:
+        height, width, orientation = _stored(image)
+        return _turned(height, width, orientation)
 
 
 def reduction_for(to_image: np.ndarray) -> int:

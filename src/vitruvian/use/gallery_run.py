@@ -17,10 +17,11 @@ from vitruvian.types import Poses, UserError
 from vitruvian.use.capture import Capture, is_capture
 from vitruvian.use.detect import Detector
 from vitruvian.use.heatmap_files import MapFolder
+from vitruvian.use.look import Sighting
 from vitruvian.use.moving import Watching, watch
 from vitruvian.use.page import Page
 from vitruvian.use.poses import PhotoPoses, person_rows
-from vitruvian.use.predict import Model, Sighting, find_in_photos
+from vitruvian.use.predict import Model, find_in_photos
 from vitruvian.use.progress import Progress
 from vitruvian.use.reading import named_boxes
 from vitruvian.use.results import Journal, Row, Writer

@@ -11,8 +11,9 @@ from vitruvian.draw import write_image
 from vitruvian.use.heatmap_overview import Overview
 from vitruvian.use.heatmap_pictures import sheet
 from vitruvian.use.heatmaps import MapRunner, Seen, Truth, look_at, write_maps
+from vitruvian.use.look import Sighting
 from vitruvian.use.page import Page
-from vitruvian.use.predict import Model, Sighting
+from vitruvian.use.predict import Model
 
 _QUALITY = 92  # of a JPEG that holds small letters
 

@@ -20,7 +20,8 @@ from vitruvian.data.photos import cut
 from vitruvian.draw import write_whole
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import Poses, UserError
-from vitruvian.use.predict import Model, Sighting, find_in_photos, sighting
+from vitruvian.use.look import Sighting, sighting
+from vitruvian.use.predict import Model, find_in_photos
 
 # As a `Runner`, and the heatmaps, set -> (B, K, h, w) float32; K is J, or J + 1 with the background last
 MapRunner = Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]

@@ -11,7 +11,8 @@ from vitruvian.types import UserError
 from vitruvian.use.detect import Detector
 from vitruvian.use.look import BATCH, Photo, poses_in
 from vitruvian.use.poses import USER, PhotoPoses
-from vitruvian.use.predict import Model, checked_boxes
+from vitruvian.use.predict import Model
+from vitruvian.use.reading import checked_boxes
 from vitruvian.use.smooth import OneEuro, Smoother
 from vitruvian.use.track import Tracker
 from vitruvian.use.video import Frame

@@ -16,17 +16,19 @@ from vitruvian.types import Runner, UserError
 from vitruvian.use import look
 from vitruvian.use.ahead import grouped, read_ahead
 from vitruvian.use.detect import Detector, open_detector
-from vitruvian.use.look import BATCH
-from vitruvian.use.look import Sighting as Sighting
-from vitruvian.use.look import sighting as sighting
+from vitruvian.use.look import BATCH, Sighting, sighting
 from vitruvian.use.poses import USER, PhotoPoses
-from vitruvian.use.reading import Photograph, Want, checked_photo, read, size_of, want_of, wants
-from vitruvian.use.reading import checked_boxes as checked_boxes
+from vitruvian.use.reading import (
+    Photograph,
+    Want,
+    checked_boxes,
+    checked_photo,
+    read,
+    size_of,
+    want_of,
+    wants,
+)
 from vitruvian.use.runners import open_runner
-
-_Photo = look.Photo  # `use.serve` knows these by such names
-_factor = look.factor_for
-_poses = look.poses_in
 
 Result = tuple[Path, np.ndarray | None, PhotoPoses] | tuple[Path, None, UserError]
 Seen = tuple[Path, np.ndarray | None, Sighting] | tuple[Path, None, UserError]
@@ -125,13 +127,13 @@ class Model:
         passes = _checked_passes(self, passes)
         if isinstance(photo, np.ndarray):
             pixels = checked_photo(photo)
-            seen = _Photo(pixels, 1, pixels.shape[:2], None)
+            seen = look.Photo(pixels, 1, pixels.shape[:2], None)
         else:
             size = photo_size(photo)
-            factor = _factor(size, asked, passes, self.info.crop) if detector is None else 1
-            seen = _Photo(*read_photo(photo, factor), size, Path(photo))
+            factor = look.factor_for(size, asked, passes, self.info.crop) if detector is None else 1
+            seen = look.Photo(*read_photo(photo, factor), size, Path(photo))
         found, sources = detected(detector, [seen], [asked])
-        (poses,) = _poses(self, [seen], found, passes, flip, batch, sources=sources)
+        (poses,) = look.poses_in(self, [seen], found, passes, flip, batch, sources=sources)
         return seen, poses
 
 
@@ -255,7 +257,7 @@ def _find_all(
             photos = [item.photo for item in good if item.photo]
             asked, sources = detected(detector, photos, [item.want.boxes for item in good])
             poses = iter(
-                _poses(model, photos, asked, passes, flip, batch, pool.map, sources, faces)
+                look.poses_in(model, photos, asked, passes, flip, batch, pool.map, sources, faces)
             )
             del photos, good
             while group:

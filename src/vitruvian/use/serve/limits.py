@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from vitruvian import geometry
-from vitruvian.data import photos
+from vitruvian.data.photos import size_in
 from vitruvian.types import UserError
-from vitruvian.use.predict import checked_boxes
+from vitruvian.use.reading import checked_boxes
 from vitruvian.use.serve.settings import RefusedError
 
 _STARTS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
@@ -59,7 +59,7 @@ def read_header(data: bytes, name: str, pixels: int) -> Header:
         what = "is empty" if not data else "is no JPEG, PNG or WebP"
         raise RefusedError(422, f"{name} {what}: send one of these")
     try:
-        height, width = _size_of(data, name, kind)
+        height, width = size_in(io.BytesIO(data), name)
     except UserError as error:
         raise RefusedError(422, str(error)) from None
     if height * width == 0:
@@ -70,17 +70,6 @@ def read_header(data: bytes, name: str, pixels: int) -> Header:
     if kind == "JPEG" and data.count(b"\xff\xda") > _MOST_SCANS:
         raise RefusedError(422, f"{name} has more than {_MOST_SCANS} scans: save it anew")
     return Header(kind, height, width)
-
-
-def _size_of(data: bytes, name: str, kind: str) -> tuple[int, int]:
-    if kind == "JPEG":
-        jpeg = photos._parse_jpeg(data)
-        if jpeg is None:
-            raise UserError(f"{name} is cut short: copy it again from its source")
-        return jpeg.turned()
-    with photos._open_pillow(io.BytesIO(data), name) as image:
-        height, width, orientation = photos._stored(image)
-        return photos._turned(height, width, orientation)
 
 
 def parse_boxes(text: str, what: str = "boxes") -> Any:

@@ -95,7 +95,7 @@ def table(trials: list[Trial]) -> Table:
     """A row a trial; the best is marked."""
     shown = Table()
     for name in ("setting", "up to stage"):
-        shown.add_column(name)
+        shown.add_column(name, no_wrap=True)
     for name in ("mean PDJ@0.2, %", "95 % interval", "n", ""):
         shown.add_column(name, justify="right")
     first = best(trials)
@@ -103,7 +103,7 @@ def table(trials: list[Trial]) -> Table:
         mark = "best" if trial == first else ""
         words = f"{percent(trial.low)} to {percent(trial.high)}"
         row = (
-            " ".join(trial.settings),
+            " ".join(_short(setting) for setting in trial.settings),
             trial.stage,
             percent(trial.value),
             words,

@@ -2,6 +2,10 @@
 
 `mpii` and `flic` are Ke et al.'s network, `hourglass8` is Newell et al.'s. `compact` is what a laptop CPU
 can train, and `compact_hourglass` the same without coarser scales and without the regression net.
+
+The grid of Ke et al.'s Fig. 4, which goes on where it was stopped, is
+`vitruvian tune multiscale/compact --try config.stacks=1,2,4 --try config.scales=1,2,3
+--try config.regressor=none,joint --out RUNS`.
 """
 
 from __future__ import annotations

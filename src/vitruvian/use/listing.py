@@ -12,7 +12,7 @@ from vitruvian.models import ModelInfo, bundled, read_model
 
 @dataclass(frozen=True)
 class Row:
-    """A recipe."""
+    """A recipe, or the model that comes trained by it."""
 
     recipe: str
     parameters: int  # of all stages
@@ -38,13 +38,8 @@ def score_of(info: ModelInfo) -> dict[str, Any] | None:
     }
 
 
-def bundled_scores() -> dict[str, dict[str, Any] | None]:
-    """Name -> score of every model that comes with the package."""
-    return {name: score_of(read_model(folder)) for name, folder in bundled().items()}
-
-
 def bundled_rows() -> list[Row]:
-    """The models that come with the package."""
+    """The models that come with the package, in sizes that their trainings may have set anew."""
     infos = [read_model(folder) for folder in bundled().values()]
     return [
         Row(info.name, info.parameters, info.gmacs, info.crop, True, score_of(info))
@@ -56,7 +51,7 @@ def table(rows: list[Row]) -> Table:
     """The rows for a terminal."""
     scores = {(row.score["protocol"], row.score["n"]) for row in rows if row.score}
     words = "; ".join(f"{protocol}, n {n}" for protocol, n in sorted(scores))
-    shown = Table(caption=f"scores of the bundled models, with 95 % intervals: {words}")
+    shown = Table(caption=f"rows with a score are bundled models; 95 % intervals; {words}")
     shown.add_column("recipe", no_wrap=True)
     for name in ("parameters", "GMAC", "input", "score, %"):
         shown.add_column(name, justify="right", no_wrap=True)

@@ -26,6 +26,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
+from onnxscript.optimizer import fold_constants, inline, remove_unused_nodes
 from torch import Tensor, nn
 
 from vitruvian.models import WEIGHTS
@@ -53,6 +54,7 @@ def to_onnx(
     flip: bool = False,
     upto: str | None = None,
     half: bool = False,
+    fold: bool = True,
 ) -> bytes:
     """One graph, whole by itself.
 
@@ -60,8 +62,10 @@ def to_onnx(
         flip: the answer with the flip test.
         upto: the last stage that takes part; None: all.
         half: store what `halved` would; it is computed with as float32.
+        fold: norms into convolutions, whose weights are then no longer the net's; else that is left to
+            whatever runs the graph.
     """
-    model = _traced(system, net.eval().cpu(), Ask(flip=flip, upto=upto))
+    model = _traced(system, net.eval().cpu(), Ask(flip=flip, upto=upto), fold)
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "B"
     for node in model.graph.node:
@@ -137,7 +141,7 @@ def _digest(values: np.ndarray) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _traced(system: System, net: Any, ask: Ask) -> onnx.ModelProto:
+def _traced(system: System, net: Any, ask: Ask, fold: bool) -> onnx.ModelProto:
     H, W = net.config.crop
     image = torch.zeros(2, H, W, 3, dtype=torch.uint8)
     with silence():
@@ -149,9 +153,14 @@ def _traced(system: System, net: Any, ask: Ask) -> onnx.ModelProto:
             input_names=["image"],
             output_names=["xy", "score"],
             opset_version=OPSET,
+            optimize=fold,
             verbose=False,
         )
-    assert program is not None
+        assert program is not None
+        if not fold:
+            inline(program.model)
+            fold_constants(program.model)
+            remove_unused_nodes(program.model)
     return program.model_proto
 
 

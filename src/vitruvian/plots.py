@@ -27,7 +27,7 @@ COLOURS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7"),
     *("#E69F00", "#56B4E9", "#000000", "#999999"),
 )
-_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 _DPI = 150
 _SHOWN = 0.995  # of the points of a scatter, so that a few far ones do not make it a dot
 _GRID_SHOWN, _GRID_POINTS = 0.98, 700  # the same in a grid of small ones; and how many are drawn
@@ -73,10 +73,10 @@ def curves(
         ValueError: nothing to draw.
     """
     _something(lines)
-    figure = _figure(7.2 if len(lines) > 1 else 5.6, 3.8)
+    figure = empty_figure(7.2 if len(lines) > 1 else 5.6, 3.8)
     axes = figure.subplots()
     for k, (name, (x, y)) in enumerate(lines.items()):
-        dashes = _DASHES[(k + k // len(COLOURS)) % len(_DASHES)]  # no pair repeats before 32
+        dashes = DASHES[(k + k // len(COLOURS)) % len(DASHES)]  # no pair repeats before 32
         colour = COLOURS[k % len(COLOURS)]
         single = "o" if len(np.atleast_1d(x)) == 1 else None  # a line of one point is invisible
         axes.plot(x, y, color=colour, linestyle=dashes, linewidth=1.6, marker=single, label=name)
@@ -89,7 +89,7 @@ def curves(
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(*x_range)
     axes.set_ylim(*y_range)
-    _dress(axes, words)
+    dress(axes, words)
     if len(lines) > 1:
         figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     return figure
@@ -112,11 +112,11 @@ def scatter(
     _something(panels)
     clouds = {name: xy[np.isfinite(xy).all(-1)] for name, xy in panels.items()}
     reach = _reach(list(clouds.values()))
-    figure = _figure(max(4.4, 3.3 * len(panels) + 0.3), 4.7)
+    figure = empty_figure(max(4.4, 3.3 * len(panels) + 0.3), 4.7)
     grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)
     for k, (axes, (name, xy)) in enumerate(zip(grid[0], clouds.items(), strict=True)):
         _cloud(axes, xy, reach)
-        _dress(axes, Words("", words.x, words.y if k == 0 else ""))
+        dress(axes, Words("", words.x, words.y if k == 0 else ""))
         below = f"\n{notes[name]}" if notes and name in notes else ""
         axes.set_title(name + below, fontsize=9)
     handles, labels = grid[0][-1].get_legend_handles_labels()
@@ -146,13 +146,13 @@ def scatter_grid(heads: Sequence[str], rows: Mapping[str, Sequence[Cloud]], titl
             raise ValueError(f"{name!r} has {len(panels)} panels, expected {len(heads)}")
     clouds = [[c.xy[np.isfinite(c.xy).all(-1)] for c in panels] for panels in rows.values()]
     reach = _reach([xy for row in clouds for xy in row], _GRID_SHOWN)
-    figure = _figure(1.7 * len(heads) + 0.7, 2.0 * len(rows) + 1.1)
+    figure = empty_figure(1.7 * len(heads) + 0.7, 2.0 * len(rows) + 1.1)
     grid = figure.subplots(len(rows), len(heads), sharex=True, sharey=True, squeeze=False)
     for k, (name, panels) in enumerate(rows.items()):
         for axes, head, xy, panel in zip(grid[k], heads, clouds[k], panels, strict=True):
             if len(xy):
                 _cloud(axes, xy, reach, _GRID_POINTS)
-                _dress(axes, Words(""))
+                dress(axes, Words(""))
             else:
                 _empty(axes)
             axes.set_title("\n".join([head, panel.note] if k == 0 else [panel.note]), fontsize=8)
@@ -188,7 +188,7 @@ def bars(
     _something(series)
     _something(names)
     wide = len(names) * (0.35 + 0.12 * len(series))  # inches that the bars need
-    figure = _figure(max(4.8, wide + 1.2 + 1.4 * (len(series) > 1)), 3.8)
+    figure = empty_figure(max(4.8, wide + 1.2 + 1.4 * (len(series) > 1)), 3.8)
     axes = figure.subplots()
     width = 0.8 / len(series)
     for k, (name, given) in enumerate(series.items()):
@@ -208,7 +208,7 @@ def bars(
     axes.set_xticks(np.arange(len(names)), names, **tilt)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_ylim(*y_range)
-    _dress(axes, words)
+    dress(axes, words)
     axes.grid(axis="x", visible=False)
     if len(series) > 1:
         figure.legend(loc="outside right upper", frameon=False, fontsize=8)
@@ -237,7 +237,7 @@ def histogram(
     _something(counts)
     if len(edges) != len(counts) + 1:
         raise ValueError(f"{len(counts)} counts need {len(counts) + 1} edges, not {len(edges)}")
-    figure = _figure(max(5.6, 0.5 * len(counts) + 1), 3.8)
+    figure = empty_figure(max(5.6, 0.5 * len(counts) + 1), 3.8)
     axes = figure.subplots()
     left, width = np.asarray(edges[:-1], float), np.diff(edges)
     drawn = axes.bar(left, counts, width, align="edge", color=COLOURS[0], edgecolor="white")
@@ -248,7 +248,7 @@ def histogram(
     if ticks is not None:
         axes.set_xticks(ticks)
     axes.yaxis.set_major_formatter(lambda value, place: f"{value:,g}")
-    _dress(axes, words)
+    dress(axes, words)
     axes.grid(axis="x", visible=False)
     return figure
 
@@ -300,7 +300,7 @@ def write(figure: Figure, *paths: Path | str) -> list[Path]:
     return written
 
 
-def _figure(width: float, height: float) -> Figure:
+def empty_figure(width: float, height: float) -> Figure:
     """An empty figure, sizes in inches."""
     try:
         from matplotlib.figure import Figure
@@ -309,7 +309,8 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _dress(axes: Axes, words: Words) -> None:
+def dress(axes: Axes, words: Words) -> None:
+    """Words, small ticks and a faint grid, as all plots have them."""
     axes.set_title(_folded(words.title, axes.get_figure()), fontsize=10, loc="left")
     axes.set_xlabel(words.x, fontsize=9)
     axes.set_ylabel(words.y, fontsize=9)

@@ -1,4 +1,4 @@
-"""vitruvian claims, claims plan, claims run, claims report"""
+"""vitruvian claims, claims plan, claims run, claims report, claims figures"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vitruvian.cli.options import Device, Subset, Workers
 from vitruvian.types import UserError
 
 app = typer.Typer(
@@ -123,3 +124,55 @@ def report(
 
     write_text(out, page(CLAIMS, Store(raw or RAW)))
     typer.echo(f"written: {out}")
+
+
+@app.command("figures")
+def figures(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Figures, such as deeppose-6 bulat-2; none: all.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="name=folder or name=file, e.g. lspet=DIR; without: rendered figures."),
+    ] = None,
+    subset: Subset = None,
+    out: Annotated[Path, typer.Option(help="Folder of the pictures and index.md.")] = Path(
+        "figures"
+    ),
+    models: Annotated[
+        list[str] | None,
+        typer.Option(help="A run, a model folder or a bundled model, before the package's; again."),
+    ] = None,
+    bundled: Annotated[
+        bool, typer.Option("--bundled/--no-bundled", help="The models of the package, too.")
+    ] = True,
+    persons: Annotated[int, typer.Option(min=1, help="Of curves and counts, at most.")] = 300,
+    examples: Annotated[int, typer.Option(min=1, help="Of pictures, out of these persons.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the persons.")] = 0,
+    tune: Annotated[
+        Path | None,
+        typer.Option(help="A tune.json of stacks and scales, for Ke et al.'s Figure 4."),
+    ] = None,
+    raw: Raw = None,
+    device: Device = "auto",
+    workers: Workers = 1,
+) -> None:
+    """Draw the papers' figures of results from trained models, all on the same photographs.
+
+    A figure takes the first model of its system that fits; curves have a line for every model. One whose
+    model is absent is left out, which is said. Heatmaps and single stages of a cascade need torch.
+    """
+    from vitruvian.claims.drawing.book import INDEX, draw_figures
+    from vitruvian.claims.drawing.scene import Ask
+
+    ask = Ask(
+        out, data, subset, tuple(models or ()), bundled, persons, examples, seed, tuple(names or ()),
+        raw, tune, device, workers,
+    )  # fmt: skip
+    drawn = draw_figures(ask, typer.echo)
+    count = sum(bool(one.files) for one in drawn)
+    typer.echo(f"{count} of {len(drawn)} figures drawn: {out / INDEX}")
+    if data is not None:
+        typer.echo(
+            f"the photographs are {data.partition('=')[0]}'s: mind its licence before publishing"
+        )

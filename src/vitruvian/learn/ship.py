@@ -79,7 +79,7 @@ def ship(
     if half:
         weights = {name: halved(value) for name, value in weights.items()}
     graphs = {
-        GRAPH: to_onnx(system, net, upto=info.predict.upto, half=half),
+        GRAPH: to_onnx(system, net, upto=info.predict.upto, half=half, fold=not one_copy),
         FLIP_GRAPH: to_onnx(system, net, flip=True, upto=info.predict.upto, half=half),
     }
     stored = weights_bytes(weights)

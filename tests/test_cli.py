@@ -101,7 +101,7 @@ def test_a_run_predicts_and_evaluates(run_folder, vitruvian, tmp_path):
                              "--out", out, "--device", "cpu")  # fmt: skip
     assert code == 0
     assert "broken.jpg" in err
-    assert "1 photographs, 1 skipped" in err
+    assert "1 photograph, 1 skipped" in err
     (person,) = json.loads((out / "poses.json").read_text())
     assert len(person["keypoints"]) == 3 * 14
     assert (out / "overlays" / "a.jpg").exists()

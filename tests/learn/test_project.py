@@ -41,6 +41,8 @@ def test_a_project_without_labels(images: Path, tmp_path: Path) -> None:
     assert skeleton.name == "gripper"
     assert set(skeleton.flip_pairs[0]) == {"left_tip", "right_tip"}
     assert skeleton.references == {"size": ("base", "elbow")}
+    assert made.lines[0] == f"{folder}: 12 photographs, 4 joints"
+    assert made.lines[1].startswith("in a mirror change places right_tip and left_tip:")
     assert any("base to elbow, which nobody chose" in line for line in made.lines)
     labels = json.loads((folder / "labels.json").read_text())
     assert labels["annotations"] == []
@@ -55,6 +57,7 @@ def test_a_project_without_labels(images: Path, tmp_path: Path) -> None:
     page = (folder / "README.md").read_text()
     assert "## Label" in page
     assert f"vitruvian train {folder}/recipe.yaml --data coco={folder} --from default" in page
+    assert f"vitruvian eval {folder}/run --data coco={folder} --subset val\n" in page
     with pytest.raises(UserError, match=r"has no person with keypoints .*: label some"):
         read_coco(folder)
 
@@ -99,6 +102,9 @@ def test_a_known_skeleton_keeps_its_length(images: Path, tmp_path: Path) -> None
         ({"joints": "a,b,a"}, "names 'a' twice"),
         ({"joints": JOINTS, "limbs": "base-elbw"}, "no joint 'elbw'; nearest: 'elbow'"),
         ({"joints": JOINTS, "limbs": "base"}, "no pair of joints"),
+        ({"joints": JOINTS, "limbs": "base-base"}, "'base-base' is one joint twice"),
+        ({"joints": JOINTS, "pairs": "base-base"}, "'base-base' is one joint twice"),
+        ({"joints": JOINTS, "reference": "base-base"}, "'base-base' is one joint twice"),
         ({"joints": JOINTS, "reference": "base-elbow,elbow-base"}, "give two joints"),
         ({"joints": JOINTS, "pairs": "base-elbow,elbow-left_tip"}, "two flip pairs"),
         ({"joints": JOINTS, "recipe": "resnet_fcn/compct"}, "nearest: 'resnet_fcn/compact'"),
@@ -121,6 +127,11 @@ def test_a_folder_in_use_and_no_photographs(images: Path, tmp_path: Path) -> Non
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="has no photographs"):
         init(Request(tmp_path / "p", tmp_path / "empty", joints=JOINTS))
+    for given in (images / "arm_0001.png", images / "*.png"):  # no link could stand for these
+        with pytest.raises(UserError, match="is no folder"):
+            init(Request(tmp_path / "p", given, joints=JOINTS))
+    made = init(Request(tmp_path / "p", images, joints="left_tip,rigth_tip"))
+    assert made.lines[1].startswith("in a mirror no joints change places")
 
 
 def test_without_links_the_photographs_are_copied(

@@ -201,12 +201,16 @@ def test_files_that_are_no_detectors(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("none")
     three = {name: np.zeros((1, 2), np.float32) for name in "abc"}
     flat = constant_net(tmp_path / "flat.onnx", {"xy": np.zeros((1, 14, 2), np.float32)})
+    columns = np.ascontiguousarray(yolox(False).transpose(0, 2, 1))  # as later families of YOLO
+    turned = constant_net(tmp_path / "turned.onnx", {"o": columns})
     for path, words in (
         (tmp_path / "none.onnx", "does not exist"),
         (tmp_path / "text.onnx", "is damaged"),
         (constant_net(tmp_path / "three.onnx", three), "outputs are a, b, c"),
         (constant_net(tmp_path / "in.onnx", {"o": yolox(True)}, shape=(1, H, W, 4)), "its input"),
+        (constant_net(tmp_path / "vector.onnx", {"o": yolox(True)}, shape=(1, 9)), "its input"),
         (flat, r"shapes \(1, 14, 2\)"),
+        (turned, r"shape \(1, 7, 126\), and YOLOX gives a row for each cell"),
     ):
         with pytest.raises(UserError, match=words) as caught:
             open_detector(str(path))([np.zeros((9, 9, 3), np.uint8)])  # type: ignore[misc]
@@ -220,6 +224,8 @@ def test_without_torch_there_are_files_alone(monkeypatch: pytest.MonkeyPatch) ->
     assert open_detector("auto") is None
     with pytest.raises(UserError, match="so torch is needed"):
         open_detector("torchvision")
+    with pytest.raises(UserError, match="faces=True"):
+        open_detector("face")
 
 
 def test_a_detector_is_asked_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,7 +159,7 @@ def test_one_file_that_fails_is_one_line(
     run(tmp_path / "bad.jpg", photo(tmp_path / "a.png"))
     lines = capfd.readouterr().err.splitlines()
     assert lines[0].startswith("skipped: ")
-    assert lines[1].startswith("1 photographs, 1 skipped in")
+    assert lines[1].startswith("1 photograph, 1 skipped in")
 
 
 def test_a_video_beside_photographs(
@@ -185,6 +185,15 @@ def test_a_video_beside_photographs(
     assert "4 frames, 1 person" in page
     assert run(tmp_path / "in", every=3, formats=("json", "csv")) == rows
     assert "5 of them before" in capfd.readouterr().err
+
+
+def test_without_overlays_a_second_run_counts_frames_too(
+    tmp_path: Path, run: Callable[..., Rows], capfd: pytest.CaptureFixture[str]
+) -> None:
+    film(tmp_path / "m.mp4", 2)
+    for words in ("2 pictures in", "2 pictures, 2 of them before in"):
+        run(tmp_path / "m.mp4", overlays=False)
+        assert capfd.readouterr().err.startswith(words)
 
 
 def test_boxes_of_a_video_by_its_name(tmp_path: Path, run: Callable[..., Rows]) -> None:
@@ -279,6 +288,8 @@ def test_requests_that_cannot_be(tmp_path: Path, run: Callable[..., Rows]) -> No
         ("no format 'xml'", {"formats": ("xml",)}),
         ("give 1 or more", {"every": 0}),
         ("none.onnx does not exist", {"detector": "none.onnx"}),
+        ("--box 1,2,nan,4: give x, y", {"box": "1,2,nan,4"}),
+        ("--box 1,2,3,0: give x, y", {"box": "1,2,3,0"}),
     ):
         with pytest.raises(UserError, match=words):
             run(path, **more)  # type: ignore[arg-type]

@@ -144,7 +144,7 @@ def test_the_flip_test_is_passed_on() -> None:
 
 JSON = {"content-type": "application/json"}
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
-    ({"content": b""}, 422, "the photograph is empty"),
+    ({"content": b""}, 422, "is empty: send the bytes of a JPEG"),
     ({"content": b"hello", "headers": RAW}, 422, "no JPEG, PNG or WebP"),
     ({"content": PHOTO[:-30]}, 422, "cut short or damaged"),
     ({"content": file(dots(), "JPEG")[:-30]}, 422, "cut short"),
@@ -173,7 +173,7 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"files": {"photo": PHOTO}, "data": {"boxes": "1" * 300_000}}, 413, "field 'boxes'"),
     ({"files": {"photo": PHOTO}, "data": {"x": "1"}}, 422, "no option 'x'"),
     ({"files": {"photo": PHOTO}, "data": {"flip": "1"}, "params": {"flip": "1"}}, 422, "twice"),
-    ({"files": [("a", PHOTO), ("b", PHOTO)]}, 413, "more than 1 photographs"),
+    ({"files": [("a", PHOTO), ("b", PHOTO)]}, 413, "send one, or use /predict/batch"),
     ({"files": {"photo": b""}}, 422, "photograph 1 is empty"),
     ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400, "no boundary"),
     ({"content": b"x" * 99, "headers": {"content-type": "multipart/form-data; boundary=b"}}, 400,

@@ -135,6 +135,9 @@ def test_poses_are_drawn_with_names_and_scores_side_by_side(browser: Any, two: R
         place = page.locator(".panel circle[data-joint=neck]").first
         neck = next(joint for joint in wanted["joints"] if joint["name"] == "neck")
         assert float(place.get_attribute("cx")) == neck["x"]
+        page.evaluate("document.querySelectorAll('thead th')[1].textContent = 'a much longer name'")
+        bars = page.locator("tr[data-joint=neck] meter").all()
+        assert len({round(bar.bounding_box()["width"]) for bar in bars}) == 1
         page.check("#names")
         names = page.locator(".panel").first.locator(".picture text").all_text_contents()
         assert len(names) == JOINTS

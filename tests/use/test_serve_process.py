@@ -19,13 +19,17 @@ from typing import Any
 import numpy as np
 import pytest
 import uvicorn
+from fastapi.testclient import TestClient
 from uvicorn.server import ServerState
 
 from serving import COMMAND, LONG, PHOTO, Running, file, running
 from vitruvian import cli, load, use
 from vitruvian.models import bundled
-from vitruvian.use.serve import protocol
+from vitruvian.use.serve import process, protocol
+from vitruvian.use.serve.app import create_app
 from vitruvian.use.serve.load import ask_all
+from vitruvian.use.serve.metrics import Metrics, width
+from vitruvian.use.serve.settings import Settings
 
 pytestmark = pytest.mark.skipif(not bundled(), reason="no model is bundled yet")
 
@@ -320,6 +324,15 @@ def test_a_port_that_is_taken(
         with pytest.raises(SystemExit):
             cli.main()
     assert "in use" in capsys.readouterr().err
+
+
+def test_damaged_forms_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    process.set_log()
+    app = create_app(Settings(), [], Metrics(np.zeros((1, width(0))), 0, ()))
+    form = {"content-type": "multipart/form-data; boundary=b"}
+    response = TestClient(app).post("/predict", content=b"x" * 99, headers=form)
+    assert response.status_code == 400
+    assert [one for one in caplog.records if one.name.startswith("python_multipart")] == []
 
 
 def test_maps_without_torch_say_so_at_once() -> None:

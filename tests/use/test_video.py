@@ -160,6 +160,39 @@ def test_a_video_that_breaks_off_gives_what_there_is(tmp_path: Path) -> None:
     assert f"after {len(frames)} frames" in str(caught.value)
 
 
+def matroska(path: Path, times: list[int], cut: float = 1.0) -> Path:
+    """A file that counts no frames, shown at `times` (1/10 s), of which the first part is left."""
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for pts in times:
+            noise = rng.integers(0, 255, (48, 64, 3), np.uint8)
+            frame = av.VideoFrame.from_ndarray(noise, format="rgb24")
+            frame.pts, frame.time_base = pts, Fraction(1, 10)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    data = path.read_bytes()
+    path.write_bytes(data[: round(len(data) * cut)])
+    return path
+
+
+def test_a_file_that_counts_no_frames_breaks_off_by_its_length(tmp_path: Path) -> None:
+    with Video(matroska(tmp_path / "whole.mkv", list(range(40)))) as video:
+        assert (video.count, len(list(video.frames()))) == (40, 40)
+    with Video(matroska(tmp_path / "slides.mkv", [0, 30, 33, 60])) as video:
+        assert len(list(video.frames())) == 4
+    frames = []
+    with (
+        Video(matroska(tmp_path / "cut.mkv", list(range(40)), 0.5)) as video,
+        pytest.raises(
+            UserError, match=r"breaks off after \d+ frames \(.* of 4\.0 s\): copy it again"
+        ),
+    ):
+        frames.extend(frame.number for frame in video.frames())
+    assert 5 < len(frames) < 30
+
+
 def test_names() -> None:
     assert is_video("x/A.MP4")
     assert is_video(Path("b.webm"))

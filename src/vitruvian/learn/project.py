@@ -73,6 +73,8 @@ def init(request: Request, ask: Ask | None = None) -> Made:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} holds something already: give another folder, or go on in it")
     photos = list(list_photos([request.images]))
+    if not request.images.is_dir():
+        raise UserError(f"--images {request.images} is no folder: give the one of the photographs")
     skeleton, said = _skeleton(request, ask)
     machine = this_machine()
     recipe = sized(find_recipe(request.recipe), machine, len(photos), folder.resolve().name)
@@ -93,12 +95,17 @@ def init(request: Request, ask: Ask | None = None) -> Made:
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}): check the disk") from None
     lines = (
-        f"{folder}: {len(photos)} photographs, {len(skeleton)} joints",
+        f"{folder}: {_count(len(photos), 'photograph')}, {_count(len(skeleton), 'joint')}",
+        f"in a mirror {_mirrored(skeleton)}: see {FILE}",
         *said,
         f"recipe for {machine.words()}",
         f"what to type next stands in {folder / 'README.md'}",
     )
     return Made(skeleton, len(photos), request.labels is not None, machine, lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 # ---- the skeleton --------------------------------------------------------------------------------
@@ -180,6 +187,12 @@ def _with_reference(
     return replace(skeleton, references={"size": pair}, reference="size"), said
 
 
+def _mirrored(skeleton: Skeleton) -> str:
+    """What takes whose place; a side whose other side is misspelt is seen in it."""
+    pairs = ", ".join(" and ".join(pair) for pair in skeleton.flip_pairs)
+    return f"change places {pairs}" if pairs else "no joints change places"
+
+
 def _pairs(skeleton: Skeleton, text: str) -> tuple[Pair, ...]:
     """ "a-b,c-d" -> pairs; names may have hyphens."""
     names, pairs = skeleton.joint_names, []
@@ -190,6 +203,8 @@ def _pairs(skeleton: Skeleton, text: str) -> tuple[Pair, ...]:
             for name in cuts[0] if cuts else (part,):
                 skeleton.index(name)  # names the nearest
             raise UserError(f"{part!r} is no pair of joints: write {names[0]}-{names[-1]}")
+        if fitting[0][0] == fitting[0][1]:
+            raise UserError(f"{part!r} is one joint twice: give two different ones")
         pairs.append(fitting[0])
     return tuple(pairs)
 

@@ -46,7 +46,9 @@ def next_commands(
         )
     parts += [
         "## See how good it is",
-        _block(f"vitruvian eval {here}/run --data {data}"),
+        _block(f"vitruvian eval {here}/run --data {data} --subset val"),
+        "`val` are the photographs that the training has not seen. Without `--subset` it scores those of "
+        "the training too, and says more than is true.",
         "## Use it",
         _block(
             f"vitruvian predict {here}/run {here}/images --out {here}/poses\n"

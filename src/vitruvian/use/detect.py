@@ -61,6 +61,10 @@ def open_detector(name: str, least: float = LEAST_SCORE, device: str = "auto") -
     """
     if name.lower().endswith(".onnx") or Path(name).is_file():
         return onnx_detector(Path(name), least)
+    if name == "face":
+        raise UserError(
+            "faces are no detector: use.predict.predict_photos(..., faces=True) looks there"
+        )
     try:
         # by name: this room must neither know the one above nor import torch for anything else
         learn = importlib.import_module("vitruvian.learn.detector")
@@ -110,10 +114,10 @@ def onnx_detector(path: Path, least: float = LEAST_SCORE, person: int = 0) -> On
     """
     session = _session(path)
     names = [output.name for output in session.get_outputs()]
-    shape = session.get_inputs()[0].shape
-    height, width = (v if isinstance(v, int) and v > 0 else _SIDE for v in shape[2:4])
+    shape = [side for first in session.get_inputs()[:1] for side in first.shape]
     if len(shape) != 4 or (shape[1] not in (3, None) and isinstance(shape[1], int)):
         raise UserError(f"{path} is no detector: its input has shape {shape}, not (N, 3, H, W)")
+    height, width = (v if isinstance(v, int) and v > 0 else _SIDE for v in shape[2:4])
     run = _runner(session, path)
     if {"labels", "boxes", "scores"} <= set(names) or {"logits", "pred_boxes"} <= set(names):
 
@@ -170,13 +174,17 @@ def yolox_boxes(
     if len(outputs) != 1 or values.ndim != 2 or values.shape[1] < 6 + person:
         shapes = ", ".join(str(np.shape(output)) for output in outputs)
         raise UserError(f"{name} is no detector of a known form: its outputs have shapes {shapes}")
-    centre, extent = values[:, :2], values[:, 2:4]
     grid = _grid(size, len(values))
-    if grid is not None:
-        cell, stride = grid[:, :2], grid[:, 2:]
-        beside = np.abs(centre - (cell + 0.5) * stride)
-        if np.median(beside) > np.median(np.abs(centre)):  # offsets within a cell, not places
-            centre, extent = (centre + cell) * stride, np.exp(np.clip(extent, -20, 20)) * stride
+    if grid is None:  # in the rows of other families these columns mean other things
+        raise UserError(
+            f"{name} is no detector of a known form: its output has shape {np.shape(outputs[0])}, and "
+            f"YOLOX gives a row for each cell of its input of {size[0]} x {size[1]} px"
+        )
+    centre, extent = values[:, :2], values[:, 2:4]
+    cell, stride = grid[:, :2], grid[:, 2:]
+    beside = np.abs(centre - (cell + 0.5) * stride)
+    if np.median(beside) > np.median(np.abs(centre)):  # offsets within a cell, not places
+        centre, extent = (centre + cell) * stride, np.exp(np.clip(extent, -20, 20)) * stride
     score = values[:, 4] * values[:, 5 + person]
     return np.concatenate([centre - extent / 2, centre + extent / 2], 1), score
 

@@ -88,7 +88,7 @@ def parse_box(text: str) -> np.ndarray:
     """ "x,y,width,height" in px -> (1, 4).
 
     Raises:
-        UserError: it is not four numbers.
+        UserError: it is not four numbers, or no box.
     """
     try:
         values = [float(part) for part in text.split(",")]
@@ -96,6 +96,8 @@ def parse_box(text: str) -> np.ndarray:
         values = []
     if len(values) != 4:
         raise UserError(f"--box {text}: write four numbers, x,y,width,height")
+    if not np.isfinite(values).all() or min(values[2:]) <= 0:
+        raise UserError(f"--box {text}: give x, y, width, height in px, the last two above 0")
     return np.array([values], np.float32)
 
 
@@ -121,7 +123,9 @@ def predict_to_folder(request: Request) -> None:
         for folder in compress(folders, (request.overlays, request.heatmaps)):
             folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise UserError(f"{request.out} cannot be made ({error.strerror})") from None
+        raise UserError(
+            f"{request.out} cannot be made ({error.strerror}): give another folder"
+        ) from None
     started = time.monotonic()
     progress = _progress(request, folders)
     with ExitStack() as stack:
@@ -155,13 +159,13 @@ def predict_to_folder(request: Request) -> None:
 def _tell(request: Request, run: Run, model: Model, seconds: float) -> None:
     skipped = f", {run.bad} skipped" if run.bad else ""
     before = f", {run.replayed} of them before" if run.replayed else ""
-    what = "pictures" if run.moved else "photographs"
+    what = ("picture" if run.moved else "photograph") + ("s" if run.pictures != 1 else "")
     done = f"{run.pictures} {what}{before}{skipped} in {seconds:.1f} s with {model.info.name}"
     console = Console(stderr=True, quiet=request.quiet)
     lines = [done]
     if request.overlays:
         lines += [f"  page      {request.out / PAGE}", f"  overlays  {request.out / OVERLAYS}"]
-    if request.heatmaps:
+    if request.heatmaps and run.pictures > run.moved:  # they are of photographs
         lines += [f"  heatmaps  {request.out / HEATMAPS}"]
     words = {"json": " (COCO results, px of the photographs)"}
     for kind in dict.fromkeys(request.formats):

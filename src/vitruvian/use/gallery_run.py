@@ -176,8 +176,8 @@ class Run:
         self.finished += 1
         self.kit.progress.skip(count)
         page = self.kit.page
+        self.moved += count if is_video(name) else 0
         if page is not None and is_video(name):
-            self.moved += count
             page.video(Path(name).name, self._overlay(called, True), count, line.get("persons", 0))
         elif page is not None:
             page.photo(Path(name).name, self._overlay(called, False), _poses(rows, self.model))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,6 +26,7 @@ _TURNS = {  # FFmpeg's angle is counter-clockwise
     270: cv2.ROTATE_90_CLOCKWISE,
 }
 _USUAL_RATE = Fraction(25)
+_CLOCK = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 _WHOLE = 0.95  # of the frames that a file announces; some announce a few too many
 
 
@@ -51,7 +53,8 @@ def is_video(name: str | Path) -> bool:
 class Video:
     """A video file; a context that closes it.
 
-    `rate` is its mean number of frames a second, `count` how many it announces (0: it does not say).
+    `rate` is its mean number of frames a second, `count` how many it announces, or about how many its
+    length makes (0: it says neither).
 
     Raises:
         UserError: PyAV is absent, or there is no such file, or it is no video.
@@ -75,7 +78,9 @@ class Video:
         self._stream.thread_type = "AUTO"
         rate = self._stream.average_rate or self._stream.guessed_rate or _USUAL_RATE
         self.rate = Fraction(rate)
-        self.count = int(self._stream.frames or 0)
+        self._announced = int(self._stream.frames or 0)
+        self._length = 0.0 if self._announced else _length(self._file, self._stream)
+        self.count = self._announced or round(self._length * self.rate)
 
     def frames(self, every: int = 1) -> Iterator[Frame]:
         """Every `every`-th frame, turned upright as the file says, in memory that does not grow.
@@ -84,21 +89,26 @@ class Video:
             UserError: there is no frame, or the file breaks off; after the frames that there are.
         """
         av = _av()
-        number, last, base = 0, None, self._stream.time_base
+        number, last, gap, base = 0, None, 0, self._stream.time_base
         base = Fraction(base) if base else 1 / self.rate
         try:
             for frame in self._file.decode(self._stream):
                 pts = frame.pts
                 if pts is None:  # some files have no times
                     pts = round(number / self.rate / base)
+                gap = 0 if last is None else max(gap, pts - last)
                 last = pts if last is None else max(pts, last + 1)
                 if number % every == 0:
                     yield Frame(number, last, base, _upright(frame))
                 number += 1
         except (av.FFmpegError, OSError, ValueError) as error:
             raise self._broken(number, type(error).__name__) from None
-        if number < _WHOLE * self.count or not number:
-            raise self._broken(number, f"of {self.count}" if self.count else "no more")
+        if number < _WHOLE * self._announced or not number:
+            raise self._broken(number, f"of {self._announced}" if self._announced else "no more")
+        # two gaps: the last picture of a slide show may stand as long as those before
+        end = float(((last or 0) + 2 * gap) * base)
+        if end < _WHOLE * self._length:
+            raise self._broken(number, f"{end:.1f} of {self._length:.1f} s")
 
     def _broken(self, number: int, why: str) -> UserError:
         if not number:
@@ -196,6 +206,17 @@ class VideoWriter:
         return UserError(
             f"{self.path} cannot be written ({type(error).__name__}): check the folder"
         )
+
+
+def _length(file: Any, stream: Any) -> float:
+    """Seconds that the head of a Matroska or WebM file says, which counts no frames; 0: it says none."""
+    if "matroska" not in file.format.name:
+        return 0.0
+    said = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))
+    if said is not None:
+        return 3600 * float(said[1]) + 60 * float(said[2]) + float(said[3])
+    alone = len(file.streams) == 1  # sound may last longer
+    return float(file.duration or 0) / 1e6 if alone else 0.0
 
 
 def _upright(frame: Any) -> np.ndarray:

@@ -56,8 +56,9 @@ def read_header(data: bytes, name: str, pixels: int) -> Header:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         kind = "WEBP"
     if kind is None:
-        what = "is empty" if not data else "is no JPEG, PNG or WebP"
-        raise RefusedError(422, f"{name} {what}: send one of these")
+        what = "is no JPEG, PNG or WebP: send one of these"
+        empty = "is empty: send the bytes of a JPEG, PNG or WebP"
+        raise RefusedError(422, f"{name} {what if data else empty}")
     try:
         height, width = size_in(io.BytesIO(data), name)
     except UserError as error:

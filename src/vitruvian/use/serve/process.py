@@ -114,7 +114,7 @@ def _work(
             if self.started:
                 ready([name for name, _ in models])
 
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    set_log()
     config = uvicorn.Config(
         app, http=HttpConnection, loop="asyncio", ws="none", log_config=None, access_log=False,
         proxy_headers=False, server_header=False, limit_concurrency=_MOST_CONNECTIONS,
@@ -126,6 +126,12 @@ def _work(
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again when it has finished
         signal.signal(number, lambda *_: None)
     Server(config).run(sockets=[listener])
+
+
+def set_log() -> None:
+    """Warnings go to stderr, but none of a request's making: its answer says what is wrong with it."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 def _give_memory_back() -> None:

@@ -197,9 +197,14 @@ class _Form:
         self._name = name.decode("latin-1")[:80]
         self._file = "" if file is None else f"photograph {len(self._upload.files) + 1}"
         if self._file and len(self._upload.files) >= self._most_files:
-            raise RefusedError(413, f"more than {self._most_files} photographs: send fewer at once")
+            raise RefusedError(413, self._too_many())
         if not self._file and len(self._upload.fields) >= _MOST_FIELDS:
             raise RefusedError(400, f"more than {_MOST_FIELDS} fields: send fewer")
+
+    def _too_many(self) -> str:
+        if self._most_files == 1:
+            return "more than one photograph: send one, or use /predict/batch"
+        return f"more than {self._most_files} photographs: send fewer at once"
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         self._body += memoryview(data)[start:end]

@@ -250,7 +250,9 @@ function newRow(name, side, models) {
   row.dataset.joint = name;
   for (const one of models) {
     const meter = html("meter", { min: 0, max: 1, ariaLabel: `score of ${words(name)}, ${one.name}` });
-    row.append(html("td", {}, html("div", { className: `score ${side}` }, meter, html("span"))));
+    const cell = html("td", {}, html("div", { className: `score ${side}` }, meter, html("span")));
+    cell.style.width = `${100 / models.length}%`; // bars to be compared are of one length
+    row.append(cell);
   }
   button.addEventListener("focus", () => light(name));
   button.addEventListener("blur", () => light(null));

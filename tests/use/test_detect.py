@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from vitruvian.use.detect import (
     letterbox,
     onnx_detector,
     open_detector,
+    open_finder,
     yolox_boxes,
 )
 
@@ -224,8 +226,11 @@ def test_without_torch_there_are_files_alone(monkeypatch: pytest.MonkeyPatch) ->
     assert open_detector("auto") is None
     with pytest.raises(UserError, match="so torch is needed"):
         open_detector("torchvision")
-    with pytest.raises(UserError, match="faces=True"):
+    with pytest.raises(UserError, match="faces are no detector"):
         open_detector("face")
+    assert open_finder("face") == (None, True)
+    assert open_finder("none") == open_finder(None) == (None, False)
+    assert open_finder("auto") == (None, find_spec("skimage") is not None)
 
 
 def test_a_detector_is_asked_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

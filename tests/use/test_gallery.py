@@ -273,7 +273,7 @@ def test_a_detector_where_there_are_no_boxes(
         return [(boxes, np.ones(2, np.float32)) for _ in images]
 
     two.name = "two.onnx"  # type: ignore[attr-defined]
-    monkeypatch.setattr(gallery, "open_detector", lambda name, score, device: two)
+    monkeypatch.setattr(gallery, "open_finder", lambda name, score, device: (two, False))
     a, b = photo(tmp_path / "a.png"), photo(tmp_path / "b.png")
     (tmp_path / "b.csv").write_text("b.png,0,0,100,80\n")
     rows = run(a, b, detector="two.onnx", boxes=tmp_path / "b.csv")

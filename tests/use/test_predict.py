@@ -66,7 +66,6 @@ def test_boxes_at_odd_places() -> None:
         [0, 0, 300, 200],
         [5, 1, 41.5, 63.25],
         [250, 150, 40, 40],  # nothing there
-        [1000, -4000, 33, 20],  # outside
     ]
     poses = MODEL.predict(photo, boxes)
     for i in range(4):
@@ -594,6 +593,33 @@ def test_boxes_that_go_along(folder: Path) -> None:
     assert named.box.tolist() == [[-0.5, -0.5, 60, 80]]
     with pytest.raises(UserError, match="boxes of 1 photographs alone"):
         list(MODEL.predict([photo, photo], [None]))
+    with pytest.raises(UserError, match="boxes of more photographs"):
+        list(MODEL.predict([photo], [None, None]))
+    one = MODEL.predict(folder / "03.png", {"03.png": [[0, 0, 60, 80]]})
+    assert one.box.tolist() == named.box.tolist()
+    with pytest.raises(UserError, match="an array's as rows"):
+        MODEL.predict(photo, {"03.png": [[0, 0, 60, 80]]})
+
+
+@pytest.mark.parametrize("photo", [3, None, b"\xff\xd8\xff", Image.new("RGB", (8, 8))])
+def test_what_is_no_photograph_is_said_at_once(photo: object) -> None:
+    with pytest.raises(UserError, match=f"^{type(photo).__name__} is no photograph: give"):
+        MODEL.predict(photo)  # type: ignore[call-overload]
+
+
+def test_a_box_beside_the_photograph(folder: Path) -> None:
+    """The photograph is 80 px wide and 90 high; a box may leave it, and not lie outside of it."""
+    photo, path = dots((90, 80), (20, 30), (42, 34), (26, 61)), folder / "03.png"
+    height, width = photo_files.photo_size(path)
+    for x, y in ((80, 0), (-9, 0), (0, 90), (0, -9)):
+        words = "box 2 lies outside of the photograph of 80 x 90 px"
+        boxes = [[0, 0, 9, 9], [x, y, 9, 9]]
+        for ask in (photo, [photo]):
+            with pytest.raises(UserError, match=words):
+                list(MODEL.predict(ask, boxes if ask is photo else [boxes]))
+    with pytest.raises(UserError, match=f"03.png: box 1 lies outside .* {width} x {height} px"):
+        list(MODEL.predict([path], [[[width, 0, 9, 9]]]))
+    assert len(MODEL.predict(photo, [[79, 89, 9, 9]]).xy) == 1
 
 
 def test_a_photograph_that_cannot_be_read_ends_it(folder: Path) -> None:
@@ -602,8 +628,9 @@ def test_a_photograph_that_cannot_be_read_ends_it(folder: Path) -> None:
         next(answers)
         with pytest.raises(UserError, match=words):
             next(answers)
-    with pytest.raises(UserError, match="batch_size is 0"):
-        MODEL.predict([], batch_size=0)
+    for size in (0, "2"):
+        with pytest.raises(UserError, match=f"batch_size is {size!r}"):
+            MODEL.predict([], batch_size=size)  # type: ignore[call-overload]
 
 
 class Corner:

@@ -55,6 +55,10 @@ def torch_detector(name: str, least: float, device: str = "auto") -> TorchDetect
     Raises:
         UserError: no such detector, or its weights are not in the cache; "auto" is then None.
     """
+    if name not in (*NAMES, "torchvision", "auto"):
+        raise UserError(
+            f"no detector {name!r}: give an ONNX file, auto, torchvision, or {', '.join(NAMES)}"
+        )
     try:
         models = importlib.import_module("torchvision.models")
     except (ImportError, RuntimeError) as error:  # RuntimeError: built for another torch
@@ -64,10 +68,6 @@ def torch_detector(name: str, least: float, device: str = "auto") -> TorchDetect
             f"detector {name} needs torchvision, which cannot be used here ({type(error).__name__}): "
             "install vitruvian with its extra [train], or give an ONNX file"
         ) from None
-    if name not in (*NAMES, "torchvision", "auto"):
-        raise UserError(
-            f"no detector {name!r}: give an ONNX file, auto, torchvision, or {', '.join(NAMES)}"
-        )
     wanted = NAMES if name in ("torchvision", "auto") else (name,)
     cache = Path(torch.hub.get_dir()) / "checkpoints"
     for one in wanted:

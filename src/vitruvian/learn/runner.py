@@ -15,7 +15,7 @@ from vitruvian.models import ModelInfo, read_weights
 from vitruvian.recipe import LAST, Recipe
 from vitruvian.skeleton import Skeleton
 from vitruvian.systems import SYSTEMS
-from vitruvian.systems.contract import Ask, System, build, predict
+from vitruvian.systems.contract import Ask, System, build, check_stage, predict
 from vitruvian.types import Runner, UserError
 from vitruvian.use.heatmaps import MapRunner
 
@@ -68,7 +68,12 @@ def new_net(system: System, config: Any, skeleton: Skeleton, seed: int) -> nn.Mo
 def net_runner(
     system: System, net: nn.Module, device: torch.device, upto: str | None = None
 ) -> Runner:
-    """The net's own `predict` as a runner, with the stages up to `upto`."""
+    """The net's own `predict` as a runner, with the stages up to `upto`.
+
+    Raises:
+        UserError: the system has no such stage.
+    """
+    check_stage(system, net.config, upto)
 
     def run(image: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray]:
         crops = torch.from_numpy(image).to(device).permute(0, 3, 1, 2)

@@ -122,12 +122,19 @@ def predict(system: System, net: Any, image: Tensor, ask: Ask = Ask()) -> Answer
     Raises:
         UserError: `ask.upto` is no stage of the system.
     """
-    names = [stage.name for stage in system.stages(net.config)]
-    if ask.upto not in (None, *names):
-        raise UserError(
-            f"system {system.name!r} has no stage {ask.upto!r}, only {', '.join(names)}"
-        )
+    check_stage(system, net.config, ask.upto)
     return system.predict(net, image, ask)
+
+
+def check_stage(system: System, config: Any, name: str | None) -> None:
+    """Whether a system has a stage; None is all of them.
+
+    Raises:
+        UserError: it does not; the message names those it has.
+    """
+    names = [stage.name for stage in system.stages(config)]
+    if name not in (None, *names):
+        raise UserError(f"system {system.name!r} has no stage {name!r}, only {', '.join(names)}")
 
 
 def generator(*seeds: int) -> Generator:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +34,7 @@ _OVERLAP = 0.65  # of two boxes of one person, as YOLOX's evaluation
 _GREY = 114
 _SIDE = 640  # px, where a file leaves its input's size open
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64))
+FACE, NOBODY = "face", "none"  # finders by these names are no detectors
 
 
 class Detector(Protocol):
@@ -44,6 +46,24 @@ class Detector(Protocol):
         ...
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[Found]: ...
+
+
+def open_finder(
+    name: str | None, least: float = LEAST_SCORE, device: str = "auto"
+) -> tuple[Detector | None, bool]:
+    """What finds people by a name, and whether to start from faces.
+
+    Args:
+        name: as of `open_detector`; "face"; "none" or None, nothing. "auto" without a detector starts from
+            faces where the library for that is installed.
+
+    Raises:
+        UserError: as `open_detector`.
+    """
+    if name in (None, NOBODY, FACE):
+        return None, name == FACE
+    detector = open_detector(str(name), least, device)
+    return detector, detector is None and find_spec("skimage") is not None
 
 
 def open_detector(name: str, least: float = LEAST_SCORE, device: str = "auto") -> Detector | None:
@@ -61,10 +81,8 @@ def open_detector(name: str, least: float = LEAST_SCORE, device: str = "auto") -
     """
     if name.lower().endswith(".onnx") or Path(name).is_file():
         return onnx_detector(Path(name), least)
-    if name == "face":
-        raise UserError(
-            "faces are no detector: use.predict.predict_photos(..., faces=True) looks there"
-        )
+    if name == FACE:
+        raise UserError("faces are no detector: `open_finder` knows them")
     try:
         # by name: this room must neither know the one above nor import torch for anything else
         learn = importlib.import_module("vitruvian.learn.detector")

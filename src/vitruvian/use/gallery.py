@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from itertools import chain, compress, groupby
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from vitruvian import __version__
 from vitruvian.data.photos import SUFFIXES
 from vitruvian.types import UserError
 from vitruvian.use.capture import is_capture
-from vitruvian.use.detect import LEAST_SCORE, Detector, open_detector
+from vitruvian.use.detect import LEAST_SCORE, open_finder
 from vitruvian.use.files import list_photos, read_boxes
 from vitruvian.use.gallery_run import DONE, PHOTO, Kit, Run, Settings
 from vitruvian.use.heatmap_files import MapFolder
@@ -36,7 +35,6 @@ from vitruvian.use.video import VIDEO_SUFFIXES, Video, is_video
 PHOTOS = Path(__file__).parent / "photos"
 OVERLAYS, HEATMAPS, POSES, PAGE = "overlays", "heatmaps", "poses", "index.html"
 JOURNAL = ".finished.jsonl"
-FACE, NOBODY = "face", "none"  # detectors by these names are none
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ def predict_to_folder(request: Request) -> None:
     model = load(request.model, request.device)
     folders = (request.out / OVERLAYS, request.out / HEATMAPS)
     listed = _inputs(request, folders)
-    detector, faces = _detector(request)
+    detector, faces = open_finder(request.detector, request.detector_score, request.device)
     maps = _maps(request, model)
     try:
         request.out.mkdir(parents=True, exist_ok=True)
@@ -235,15 +233,6 @@ def _key(request: Request, model: Model) -> dict[str, Any]:
         if file is not None and Path(file).is_file():
             values[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
     return values
-
-
-def _detector(request: Request) -> tuple[Detector | None, bool]:
-    """What --detector asks for, and whether to start from faces."""
-    name = request.detector
-    if name in (None, NOBODY, FACE):
-        return None, name == FACE
-    detector = open_detector(str(name), request.detector_score, request.device)
-    return detector, detector is None and find_spec("skimage") is not None
 
 
 def _maps(request: Request, model: Model) -> MapFolder | None:

@@ -15,13 +15,14 @@ from vitruvian.models import MOST_PASSES, ModelInfo, find_model, read_model
 from vitruvian.types import Runner, UserError
 from vitruvian.use import look
 from vitruvian.use.ahead import grouped, read_ahead
-from vitruvian.use.detect import Detector, open_detector
+from vitruvian.use.detect import Detector, open_finder
 from vitruvian.use.look import BATCH, Sighting, sighting
 from vitruvian.use.poses import USER, PhotoPoses
 from vitruvian.use.reading import (
     Photograph,
     Want,
-    checked_boxes,
+    boxes_for,
+    check_on_photo,
     checked_photo,
     read,
     size_of,
@@ -86,20 +87,25 @@ class Model:
                 the model says. Boxes that are given are looked at once.
             flip: average with the answer for the mirrored crop.
             batch_size: crops for the net at once, at most.
-            detector: finds the boxes where none are given; see `detect.open_detector`.
+            detector: finds the boxes where none are given; a name is as of `detect.open_finder`.
 
         Raises:
             UserError: a photograph cannot be read, or a box is no box. (`predict_photos` goes on.)
         """
-        found = open_detector(detector) if isinstance(detector, str) else detector
+        found, faces = open_finder(detector) if isinstance(detector, str) else (detector, False)
         batch = _checked_batch(batch_size)
         if isinstance(photo, str | Path) or (isinstance(photo, np.ndarray) and photo.ndim < 4):
-            seen, poses = self._find(photo, boxes, passes, flip, batch, found)
+            seen, poses = self._find(photo, boxes, passes, flip, batch, found, faces)
             kept = photo if isinstance(photo, np.ndarray) else seen.path
             return replace(poses, photo=kept)
+        if not isinstance(photo, Iterable) or isinstance(photo, bytes | bytearray):
+            raise UserError(
+                f"{type(photo).__name__} is no photograph: give a file's name, an RGB array, or an "
+                "iterable of these"
+            )
         passes = _checked_passes(self, passes)
         wanted = wants(photo, boxes, passes, self.info.crop, found is not None)
-        return _answers(_find_all(self, wanted, passes, flip, batch, found))
+        return _answers(_find_all(self, wanted, passes, flip, batch, found, faces))
 
     def find(
         self,
@@ -122,18 +128,23 @@ class Model:
         flip: bool,
         batch: int,
         detector: Detector | None,
+        faces: bool = False,
     ) -> tuple[look.Photo, PhotoPoses]:
-        asked = None if boxes is None else checked_boxes(boxes)
+        asked = None if boxes is None else boxes_for(photo, boxes, detector is not None)
         passes = _checked_passes(self, passes)
         if isinstance(photo, np.ndarray):
             pixels = checked_photo(photo)
+            check_on_photo(asked, pixels.shape[:2])
             seen = look.Photo(pixels, 1, pixels.shape[:2], None)
         else:
             size = photo_size(photo)
+            check_on_photo(asked, size)
             factor = look.factor_for(size, asked, passes, self.info.crop) if detector is None else 1
             seen = look.Photo(*read_photo(photo, factor), size, Path(photo))
         found, sources = detected(detector, [seen], [asked])
-        (poses,) = look.poses_in(self, [seen], found, passes, flip, batch, sources=sources)
+        (poses,) = look.poses_in(
+            self, [seen], found, passes, flip, batch, sources=sources, faces=faces
+        )
         return seen, poses
 
 
@@ -236,8 +247,8 @@ def _checked_passes(model: Model, passes: int | None) -> int:
 
 
 def _checked_batch(batch: int) -> int:
-    if batch < 1:
-        raise UserError(f"batch_size is {batch}: give 1 or more")
+    if not isinstance(batch, int) or batch < 1:
+        raise UserError(f"batch_size is {batch!r}: give 1 or more")
     return batch
 
 

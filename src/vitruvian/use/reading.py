@@ -17,6 +17,7 @@ from vitruvian.types import UserError
 from vitruvian.use.look import Photo, factor_for
 
 Photograph = np.ndarray | str | Path
+_NO_MORE = object()
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,14 @@ def wants(
         try:
             pixels = checked_photo(np.asarray(photo))
             asked = None if of is None else checked_boxes(of)
+            check_on_photo(asked, pixels.shape[:2])
         except UserError as error:
             yield Want(path, error=UserError(f"{path}: {error}"))
             continue
         size = pixels.shape[:2]
         yield Want(path, asked, size, picture=True, nbytes=pixels.nbytes, pixels=pixels)
+    if not isinstance(along, repeat) and next(along, _NO_MORE) is not _NO_MORE:
+        raise UserError("there are boxes of more photographs than were given: leave them out")
 
 
 def want_of(
@@ -98,6 +102,7 @@ def want_of(
     try:
         asked = None if boxes is None else _boxes_of(path, boxes, full)
         size = photo_size(path)
+        check_on_photo(asked, size, f"{path}: ")
     except UserError as error:
         return Want(path, error=error)
     factor = 1 if full and asked is None else factor_for(size, asked, passes, crop)
@@ -159,7 +164,8 @@ def checked_boxes(boxes: Any) -> np.ndarray:
         UserError: another shape, or a box without four finite numbers or without area.
     """
     try:
-        asked = np.array(boxes, np.float32, ndmin=2)
+        with np.errstate(over="ignore"):  # then it is not finite, which is what is wrong with it
+            asked = np.array(boxes, np.float32, ndmin=2)
     except (TypeError, ValueError):
         raise UserError("boxes are rows of four numbers: x, y, width, height in px") from None
     asked = asked if asked.size else np.zeros((0, 4), np.float32)
@@ -169,6 +175,38 @@ def checked_boxes(boxes: Any) -> np.ndarray:
         if not np.isfinite(box).all() or box[2:].min() <= 0:
             raise UserError(f"box {number} is {box.tolist()}: give x, y, width, height in px > 0")
     return geometry.boxes_of_pixels(asked)
+
+
+def boxes_for(photo: Photograph, boxes: Any, else_none: bool = False) -> np.ndarray | None:
+    """The boxes (N, 4) as in `types` of one photograph; `boxes` may be a mapping of file names.
+
+    Raises:
+        UserError: a mapping does not have it, or names an array; or they are no boxes.
+    """
+    if not isinstance(boxes, Mapping):
+        return checked_boxes(boxes)
+    if isinstance(photo, np.ndarray):
+        raise UserError("boxes by file names are of files: give an array's as rows of four numbers")
+    return _boxes_of(Path(photo), boxes, else_none)
+
+
+def check_on_photo(boxes: np.ndarray | None, size: tuple[int, ...], name: str = "") -> None:
+    """Boxes (N, 4) as in `types` of a photograph of a size (height, width).
+
+    Raises:
+        UserError: one of them lies outside; `name` stands before what is said.
+    """
+    if boxes is None:
+        return
+    height, width = size
+    low, high = boxes[:, :2], boxes[:, :2].astype(np.float64) + boxes[:, 2:]
+    whole = geometry.whole_image(height, width)
+    outside = (low >= whole[:2] + whole[2:]).any(1) | (high <= whole[:2]).any(1)
+    if outside.any():
+        number = int(outside.argmax()) + 1
+        raise UserError(
+            f"{name}box {number} lies outside of the photograph of {width} x {height} px: correct it"
+        )
 
 
 def checked_photo(photo: np.ndarray) -> np.ndarray:

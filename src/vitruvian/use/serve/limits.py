@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from vitruvian import geometry
 from vitruvian.data.photos import size_in
 from vitruvian.types import UserError
-from vitruvian.use.reading import checked_boxes
+from vitruvian.use.reading import check_on_photo, checked_boxes
 from vitruvian.use.serve.settings import RefusedError
 
 _STARTS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
@@ -100,19 +99,10 @@ def boxes_in(boxes: Any, size: tuple[int, int], most: int) -> np.ndarray:
     """
     count_boxes(boxes, most)
     try:
-        with np.errstate(over="ignore"):  # then it is not finite, which is what is wrong with it
-            checked = checked_boxes(boxes)
+        checked = checked_boxes(boxes)
+        check_on_photo(checked, size)
     except UserError as error:
         raise RefusedError(422, str(error)) from None
-    height, width = size
-    low, high = checked[:, :2], checked[:, :2].astype(np.float64) + checked[:, 2:]
-    whole = geometry.whole_image(height, width)
-    outside = (low >= whole[:2] + whole[2:]).any(1) | (high <= whole[:2]).any(1)
-    if outside.any():
-        number = int(outside.argmax()) + 1
-        raise RefusedError(
-            422, f"box {number} lies outside of the photograph of {width} x {height} px: correct it"
-        )
     return checked
 
 

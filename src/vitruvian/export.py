@@ -210,5 +210,5 @@ def check_parity(figures: dict[str, float | int], folder: Path) -> None:
     if not figures["p99_px"] <= TOLERANCE:
         raise UserError(
             f"{folder}: the exported graph is off by {figures['p99_px']} px (99th percentile), more than"
-            f" {TOLERANCE} px; nothing was written. Export in single precision (--single)"
+            f" {TOLERANCE} px; nothing was written. Export with --one-copy or --single"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import tempfile
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
+from torch import nn
 
 from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.people import People
@@ -85,12 +87,15 @@ def ship(
     stored = weights_bytes(weights)
     for name in (GRAPH, FLIP_GRAPH) if one_copy else (FLIP_GRAPH,):
         graphs[name] = point_to_weights(graphs[name], stored)
-    reference = net_runner(system, net, torch.device("cpu"), info.predict.upto)
+    runners = [
+        net_runner(system, one, torch.device("cpu"), info.predict.upto)
+        for one in (net, _with_weights(net, weights))
+    ]
     with tempfile.TemporaryDirectory() as beside:
         trial = Path(beside) / "model"
         write_model(trial, info, weights, graphs, "")
         runner = onnx_runner(trial)
-        distances = parity(reference, runner, crops_of(people.subset(subset), info.crop))
+        distances = parity(runners[1], runner, crops_of(people.subset(subset), info.crop))
         check_parity(distances, out)
         console.print(f"graph against net: {distances}", highlight=False, soft_wrap=True)
         passes = _best_passes(runner, info, people, workers)
@@ -100,7 +105,7 @@ def ship(
                 "predict": info.predict.model_copy(update={"passes": passes}),
             }
         )
-        before, after = _scores(reference, Model(info, runner, trial), people, subset, workers)
+        before, after = _scores(runners[0], Model(info, runner, trial), people, subset, workers)
     of = {"data": people.name, "subset": subset, "provenance": people.provenance}
     history = _history(run)
     scores = tuple(of | result.to_dict() for result in after)
@@ -110,6 +115,17 @@ def ship(
     for result in after:
         console.print(result.table())
     return Made(info, before, after)
+
+
+def _with_weights(net: nn.Module, weights: dict[str, np.ndarray]) -> nn.Module:
+    """A copy of a net with the weights as the folder stores them, which `before` and `after` tell apart."""
+    tensors = {
+        name: torch.from_numpy(value.astype(np.float32) if value.dtype == np.float16 else value)
+        for name, value in weights.items()
+    }
+    copied = copy.deepcopy(net)
+    copied.load_state_dict(tensors)
+    return copied
 
 
 def data_of(data: str | None, about: dict[str, Any], info: ModelInfo) -> People:

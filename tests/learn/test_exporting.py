@@ -74,9 +74,10 @@ def test_the_flip_graph_of_a_folder_becomes_whole(tmp_path: Path) -> None:
     alone.mkdir()
     shutil.move(tmp_path / "pose.onnx", alone / "pose.onnx")
     session = onnxruntime.InferenceSession(alone / "pose.onnx")
-    image = np.random.default_rng(0).integers(0, 256, (1, 128, 128, 3), np.uint8)
+    model = load("default")
+    image = np.random.default_rng(0).integers(0, 256, (1, *model.info.crop, 3), np.uint8)
     xy, _ = session.run(["xy", "score"], {"image": image})
-    assert np.abs(xy - load("default").runner(image, True)[0]).max() < 1e-3
+    assert np.abs(xy - model.runner(image, True)[0]).max() < 1e-3
 
 
 @pytest.mark.parametrize(

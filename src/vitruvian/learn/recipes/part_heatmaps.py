@@ -90,7 +90,7 @@ def vgg() -> Recipe:
 
 
 def compact() -> Recipe:
-    """The residual cascade at 128x128 with a thin ResNet-18 and a 64-channel hourglass, 1.6 M parameters.
+    """The residual cascade at 128x128 with a thin ResNet-18 and a 64-channel hourglass, 2.5 M parameters.
 
     The detector's backbone ends at stride 8, so that its maps have as many cells as the paper's.
     Departures: maps of 2 px a cell, a detector that begins with rare parts (bias -5), squared errors that

@@ -25,7 +25,7 @@ from vitruvian.export import to_onnx
 from vitruvian.learn.devices import Place
 from vitruvian.learn.recipes import RECIPES
 from vitruvian.learn.report import Report
-from vitruvian.learn.runner import load_net, new_net, system_and_config
+from vitruvian.learn.runner import load_net, name_stages, new_net, system_and_config
 from vitruvian.learn.session import Session
 from vitruvian.learn.train import set_trained, train
 from vitruvian.models import ModelInfo, Preprocessing, read_model, write_model
@@ -556,7 +556,7 @@ def published() -> list[Any]:
 @pytest.mark.parametrize(("name", "number"), published())
 def test_published_sizes_take_a_step(name: str, number: int, tmp_path: Path) -> None:
     """One optimiser step of a recipe's fit at its own input size, on rendered figures."""
-    recipe = RECIPES[name]()
+    recipe = name_stages(RECIPES[name]())
     fit = recipe.fits[number].model_copy(update={"steps": 1, "batch": 2, "accumulate": 1})
     skeleton = find_skeleton(recipe.skeleton)
     system, config = system_and_config(recipe.system, recipe.config, name)

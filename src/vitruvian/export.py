@@ -5,9 +5,8 @@ A graph is made from the very `predict` that the net answers with, for any batch
     image  (B, H, W, 3) uint8 RGB      xy     (B, J, 2) float32 xy_crop
                                        score  (B, J) float32, 0 to 1
 
-The flip test is a graph of its own. In a model folder it keeps no weights: it points into the folder's
-`model.safetensors`, so that weights stand there twice (once for torch, once in the plain graph, which is
-whole by itself) and not three times.
+The flip test is a graph of its own. In a model folder neither keeps weights: both point into the folder's
+`model.safetensors`, so that weights stand there once, and are the same ones for torch and for the graphs.
 """
 
 from __future__ import annotations
@@ -54,7 +53,6 @@ def to_onnx(
     flip: bool = False,
     upto: str | None = None,
     half: bool = False,
-    fold: bool = True,
 ) -> bytes:
     """One graph, whole by itself.
 
@@ -62,15 +60,15 @@ def to_onnx(
         flip: the answer with the flip test.
         upto: the last stage that takes part; None: all.
         half: store what `halved` would; it is computed with as float32.
-        fold: norms into convolutions, whose weights are then no longer the net's; else that is left to
-            whatever runs the graph.
     """
-    model = _traced(system, net.eval().cpu(), Ask(flip=flip, upto=upto), fold)
+    model = _traced(system, net.eval().cpu(), Ask(flip=flip, upto=upto))
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "B"
     for node in model.graph.node:
         node.ClearField("metadata_props")
         node.doc_string = ""
+    model.graph.ClearField("metadata_props")
+    model.graph.ClearField("value_info")  # shapes of everything between, a quarter of a pointing graph
     if half:
         _store_half(model.graph)
     model.producer_name, model.producer_version = "vitruvian", ""
@@ -141,7 +139,8 @@ def _digest(values: np.ndarray) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _traced(system: System, net: Any, ask: Ask, fold: bool) -> onnx.ModelProto:
+def _traced(system: System, net: Any, ask: Ask) -> onnx.ModelProto:
+    """Its weights are the net's: folding norms into convolutions is left to what runs the graph."""
     H, W = net.config.crop
     image = torch.zeros(2, H, W, 3, dtype=torch.uint8)
     with silence():
@@ -153,15 +152,19 @@ def _traced(system: System, net: Any, ask: Ask, fold: bool) -> onnx.ModelProto:
             input_names=["image"],
             output_names=["xy", "score"],
             opset_version=OPSET,
-            optimize=fold,
+            optimize=False,
             verbose=False,
         )
         assert program is not None
-        if not fold:
-            inline(program.model)
-            fold_constants(program.model)
-            remove_unused_nodes(program.model)
+        inline(program.model)
+        fold_constants(program.model, should_fold=_folds)
+        remove_unused_nodes(program.model)
     return program.model_proto
+
+
+def _folds(node: Any) -> bool | None:
+    """Whether a node of constants is computed now: a transposed weight would no longer be the net's."""
+    return False if node.op_type == "Transpose" else None
 
 
 @contextlib.contextmanager
@@ -210,5 +213,5 @@ def check_parity(figures: dict[str, float | int], folder: Path) -> None:
     if not figures["p99_px"] <= TOLERANCE:
         raise UserError(
             f"{folder}: the exported graph is off by {figures['p99_px']} px (99th percentile), more than"
-            f" {TOLERANCE} px; nothing was written. Export with --one-copy or --single"
+            f" {TOLERANCE} px; nothing was written. Export in single precision (--single)"
         )

@@ -45,7 +45,7 @@ def trained(tmp_path, **changes):
 @pytest.mark.usefixtures("fewer_figures")
 def test_a_run_becomes_a_model_folder(tmp_path):
     assert trained(tmp_path)
-    made = ship(tmp_path / "run", tmp_path / "model", None, one_copy=True, workers=0)
+    made = ship(tmp_path / "run", tmp_path / "model", None, workers=0)
     info = read_model(tmp_path / "model")
     assert info == made.info.model_copy(update={"files": info.files})
     assert info.parity is not None

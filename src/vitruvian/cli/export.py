@@ -31,13 +31,6 @@ def export(
     single: Annotated[
         bool, typer.Option("--single", help="Store all weights in single precision.")
     ] = False,
-    one_copy: Annotated[
-        bool,
-        typer.Option(
-            "--one-copy",
-            help="Weights stand in the folder once, and its graphs need model.safetensors beside them.",
-        ),
-    ] = False,
     workers: Annotated[int, typer.Option(min=0)] = 2,
 ) -> None:
     """Make a model folder: weights, ONNX graphs, parity, scores and a card; or one ONNX file."""
@@ -51,7 +44,6 @@ def export(
             int8=int8,
             flip=flip,
             half=not single,
-            one_copy=one_copy,
             workers=workers,
         )
     )

@@ -25,7 +25,6 @@ def card(
     history: list[dict[str, str]],
     about: dict[str, Any],
     scored_on: str,
-    one_copy: bool = False,
 ) -> str:
     """The README.md of a model folder.
 
@@ -35,7 +34,6 @@ def card(
         history: rows of the run's log.
         about: the run's `run.json`.
         scored_on: data set and subset of the results.
-        one_copy: whether both graphs point into `model.safetensors`.
     """
     header = {
         "library_name": "vitruvian",
@@ -46,7 +44,7 @@ def card(
     parts = [
         f"---\n{yaml.safe_dump(header, sort_keys=False)}---",
         f"# {info.name}",
-        _what(info, one_copy),
+        _what(info),
         _training(info, history, about),
         _scores(before, after, scored_on),
         _limits(info),
@@ -54,9 +52,8 @@ def card(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _what(info: ModelInfo, one_copy: bool) -> str:
+def _what(info: ModelInfo) -> str:
     H, W = info.crop
-    weights, them = ("both graphs'", "them") if one_copy else ("its", "it")
     joints = ", ".join(info.skeleton.joint_names)
     return (
         f"System `{info.system}`, {info.parameters:,} parameters, {info.gmacs:.2f} GMAC for a crop of "
@@ -64,7 +61,7 @@ def _what(info: ModelInfo, one_copy: bool) -> str:
         f"{joints}.\n\n"
         "`model.onnx` takes crops (B, H, W, 3) uint8 RGB and answers joints in px of the crop and "
         "scores; normalisation and decoding are inside. `model.flip.onnx` is the same with the flip "
-        f"test; {weights} weights are those of `model.safetensors` beside {them}. A crop is a square box "
+        "test; both graphs' weights are those of `model.safetensors` beside them. A crop is a square box "
         f"of {info.preprocessing.margin:g} times the person's longer extent. `predict` looks in the whole "
         f"image{_again(info.predict.passes)}."
     )

@@ -32,7 +32,6 @@ class Request:
     int8: bool = False
     flip: bool = False  # of a single file: the graph with the flip test
     half: bool = True
-    one_copy: bool = False  # of the weights: the folder's graphs point to them
     workers: int = 2
 
 
@@ -48,8 +47,6 @@ def export(request: Request) -> None:
         raise UserError(
             "--flip is of a single file: a model folder has both graphs; --out NAME.onnx"
         )
-    if request.one_copy and (bare or request.int8 or not is_run):
-        raise UserError("--one-copy is of a model folder made from a run, without --int8")
     if not (is_run or request.int8 or bare):
         raise UserError(
             f"{request.source} is no run: of a model folder there is --int8 or --out NAME.onnx to make"
@@ -57,10 +54,7 @@ def export(request: Request) -> None:
     with tempfile.TemporaryDirectory() as beside:
         folder = Path(beside) / "model" if bare or request.int8 else request.out
         if is_run:
-            ship(
-                run, folder, request.data, half=request.half, one_copy=request.one_copy,
-                workers=request.workers,
-            )  # fmt: skip
+            ship(run, folder, request.data, half=request.half, workers=request.workers)
         else:
             folder = find_model(request.source)
         if request.int8:

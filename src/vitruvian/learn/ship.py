@@ -57,14 +57,12 @@ def ship(
     data: str | None,
     *,
     half: bool = True,
-    one_copy: bool = False,
     workers: int = 2,
 ) -> Made:
     """Writes a model folder from a run and says what was measured.
 
     Args:
         half: weights in half precision.
-        one_copy: the plain graph points into `model.safetensors`, too.
 
     Raises:
         UserError: no run, no data, another skeleton, or the graph does not answer as the net does.
@@ -80,13 +78,13 @@ def ship(
     weights = {k: np.ascontiguousarray(v.cpu().numpy()) for k, v in net.state_dict().items()}
     if half:
         weights = {name: halved(value) for name, value in weights.items()}
-    graphs = {
-        GRAPH: to_onnx(system, net, upto=info.predict.upto, half=half, fold=not one_copy),
-        FLIP_GRAPH: to_onnx(system, net, flip=True, upto=info.predict.upto, half=half),
-    }
     stored = weights_bytes(weights)
-    for name in (GRAPH, FLIP_GRAPH) if one_copy else (FLIP_GRAPH,):
-        graphs[name] = point_to_weights(graphs[name], stored)
+    graphs = {
+        name: point_to_weights(
+            to_onnx(system, net, flip=flip, upto=info.predict.upto, half=half), stored
+        )
+        for name, flip in ((GRAPH, False), (FLIP_GRAPH, True))
+    }
     runners = [
         net_runner(system, one, torch.device("cpu"), info.predict.upto)
         for one in (net, _with_weights(net, weights))
@@ -110,7 +108,7 @@ def ship(
     history = _history(run)
     scores = tuple(of | result.to_dict() for result in after)
     info = info.model_copy(update={"scores": scores, "hours": _hours(info, history, about)})
-    text = card(info, before, after, history, about, f"{people.name} {subset}", one_copy)
+    text = card(info, before, after, history, about, f"{people.name} {subset}")
     write_model(out, info, weights, graphs, text)
     for result in after:
         console.print(result.table())

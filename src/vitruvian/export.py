@@ -68,7 +68,9 @@ def to_onnx(
         node.ClearField("metadata_props")
         node.doc_string = ""
     model.graph.ClearField("metadata_props")
-    model.graph.ClearField("value_info")  # shapes of everything between, a quarter of a pointing graph
+    model.graph.ClearField(
+        "value_info"
+    )  # shapes of everything between, a quarter of a pointing graph
     if half:
         _store_half(model.graph)
     model.producer_name, model.producer_version = "vitruvian", ""

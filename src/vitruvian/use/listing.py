@@ -33,8 +33,8 @@ def score_of(info: ModelInfo) -> dict[str, Any] | None:
     return {
         "protocol": first["protocol"]["name"],
         "data": first.get("data"),
-        "n": first["n"],
         **first["total"],
+        "n": first["n"],  # persons; the total's are joints
     }
 
 

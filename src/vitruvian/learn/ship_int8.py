@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import safetensors.numpy
 from rich.console import Console
 
@@ -53,7 +54,7 @@ class Cost:
     median_px: float  # of the crop, between the two graphs
     p99_px: float
     speed: tuple[float, float, float]  # images/s over those of the other graph: median, least, most
-    bytes: tuple[int, int]  # of the plain graph, before and after
+    bytes: tuple[int, int]  # of the plain graph with its weights, before and after
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -173,7 +174,7 @@ def _cost(
         median_px=float(distances["median_px"]),
         p99_px=float(distances["p99_px"]),
         speed=_speed(*runners, crops[:_TIMED_CROPS]),
-        bytes=((source / GRAPH).stat().st_size, (out / GRAPH).stat().st_size),
+        bytes=(onnx.load(source / GRAPH).ByteSize(), onnx.load(out / GRAPH).ByteSize()),
     )
     return cost, distances
 

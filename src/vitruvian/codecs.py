@@ -46,6 +46,11 @@ def encode_discs(xy_cell: Tensor, h: int, w: int, radius: float | Tensor) -> Ten
     return (along_y[..., :, None] + along_x[..., None, :] <= limit**2).float()
 
 
+def softmax_maps(logits: Tensor) -> Tensor:
+    """The softmax over all cells of each map: (B, J, h, w) -> the same, float32, of sum 1."""
+    return logits.float().flatten(2).softmax(-1).unflatten(2, logits.shape[-2:])
+
+
 def decode_heatmaps(
     heatmaps: Tensor, offset: str = "both_axes", cell: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:

@@ -183,10 +183,7 @@ class Multiscale(nn.Module):
 
     def _shown(self, maps: Tensor) -> Tensor:
         """The maps themselves, or their softmax over all cells."""
-        maps = maps.float()
-        if self.config.loss == "softmax":
-            return maps.flatten(2).softmax(-1).unflatten(2, maps.shape[-2:])
-        return maps
+        return codecs.softmax_maps(maps) if self.config.loss == "softmax" else maps.float()
 
 
 def targets(config: MultiscaleConfig, batch: Batch) -> tuple[list[Tensor], Tensor]:

@@ -246,10 +246,8 @@ def predict(net: ResNetFCN, image: Tensor, ask: Ask) -> Answer:
 
 def probabilities(net: ResNetFCN, image: Tensor) -> Tensor:
     """What `predict` averages and decodes: the maps themselves, or their softmax over all cells."""
-    heatmaps = net(image).float()
-    if net.config.loss == "softmax":
-        return heatmaps.flatten(2).softmax(-1).unflatten(2, heatmaps.shape[-2:])
-    return heatmaps
+    heatmaps = net(image)
+    return codecs.softmax_maps(heatmaps) if net.config.loss == "softmax" else heatmaps.float()
 
 
 def stages(config: ResNetFCNConfig) -> tuple[Stage, ...]:

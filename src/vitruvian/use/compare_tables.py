@@ -139,7 +139,7 @@ def _cost_cells(entry: Entry) -> list[str]:
         return ["-"] * len(_COSTS)
     whole = "-" if cost.whole is None else f"{percent(cost.whole.value)} ({interval(cost.whole)})"
     hours = "-" if cost.hours is None else f"{cost.hours:.1f}"
-    return [whole, f"{cost.parameters / 1e6:.2f} M", f"{cost.speed:.0f}", hours]
+    return [whole, f"{entry.facts['parameters'] / 1e6:.2f} M", f"{cost.speed:.0f}", hours]
 
 
 def _row(entry: Entry, columns: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What models cost, beside what they score: size, speed on this machine, hours of training."""
+"""What models cost, beside what they score: speed on this machine, hours of training."""
 
 from __future__ import annotations
 
@@ -27,8 +27,6 @@ SPEED = (
 class Cost:
     """Of one model."""
 
-    parameters: int
-    gmacs: float  # of one crop
     hours: float | None  # of training, with those of the models it began with; None: not known
     speed: float  # crops a second
     whole: Estimate | None  # total in whole photographs, as `predict` looks; None: the set has none
@@ -36,8 +34,6 @@ class Cost:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a row of a comparison has them."""
         return {
-            "parameters": self.parameters,
-            "gmacs": self.gmacs,
             "hours": self.hours,
             "images_per_second": self.speed,
             "whole_image": None if self.whole is None else self.whole.to_dict(),
@@ -59,7 +55,7 @@ def measure_costs(
                 convention=info.convention, flip=flip, predict=info.predict,
                 margin=info.preprocessing.margin, workers=workers,
             ).total  # fmt: skip
-        found.append(Cost(info.parameters, info.gmacs, info.hours, speed, whole))
+        found.append(Cost(info.hours, speed, whole))
     return found
 
 

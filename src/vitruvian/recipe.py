@@ -161,6 +161,12 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
         UserError: a key does not exist (the message names the nearest), or a value has the wrong type.
     """
     values = recipe.model_dump(mode="json")
+    replace_values(values, settings)
+    return recipe_from_dict(values, "--set")
+
+
+def replace_values(values: dict[str, Any], settings: Sequence[str]) -> None:
+    """Replaces values in a tree of plain ones; arguments and errors as of `override`."""
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
@@ -173,7 +179,6 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
             place[_existing(place, last, key)] = _load_yaml(text)
         except (ValueError, yaml.YAMLError):
             raise UserError(f"--set {setting}: {text!r} is not readable as YAML") from None
-    return recipe_from_dict(values, "--set")
 
 
 def only(recipe: Recipe, stages: Sequence[str]) -> Recipe:

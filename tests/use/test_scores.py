@@ -190,6 +190,12 @@ def test_stages_and_flip_test_are_said(models, people, truth):
     assert found.results[0].protocol.name == "figures-pck"
 
 
+def test_settings_are_said(models, people, truth):
+    models(tiny=drawn.model_of(drawn.answering(people, people.joints)))
+    found = score_model("tiny", [truth], "all", settings=["predict.passes=1"], workers=0)
+    assert found.about["model"] == "tiny predict.passes=1"
+
+
 def test_a_model_of_another_skeleton_is_compared_by_names(models, people, truth):
     """It answers MPII's 16 joints in MPII's order, two of which the data set does not have."""
     xy = np.zeros((len(people), 16, 2))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+from pydantic import ValidationError
 
 from vitruvian.data.photos import photo_size, read_photo
 from vitruvian.models import MOST_PASSES, ModelInfo, find_model, read_model
+from vitruvian.recipe import replace_values
 from vitruvian.types import Runner, UserError
 from vitruvian.use import look
 from vitruvian.use.ahead import grouped, read_ahead
@@ -148,14 +150,17 @@ class Model:
         return seen, poses
 
 
-def load(name: str | Path = "default", device: str = "auto") -> Model:
+def load(name: str | Path = "default", device: str = "auto", settings: Sequence[str] = ()) -> Model:
     """A model by its name or folder; see `models.find_model` and `runners.open_runner`.
 
     Args:
         name: "NAME@STAGE" answers with the stages up to that one, which needs torch.
+        settings: of its config or of what it does when it predicts, such as "config.offset=none" or
+            "predict.passes=3"; those of the config need torch.
 
     Raises:
-        UserError: there is no such model, it is damaged, or it needs torch and that is absent.
+        UserError: there is no such model, it is damaged, it needs torch and that is absent, or a
+            setting does not exist.
     """
     stage = None
     if "@" in str(name) and not Path(name).exists():
@@ -167,7 +172,26 @@ def load(name: str | Path = "default", device: str = "auto") -> Model:
         info = info.model_copy(
             update={"predict": predict, "files": {}}
         )  # the graph is of all stages
+    if settings:
+        info = _otherwise(info, settings)
     return Model(info, open_runner(folder, info, device), folder)
+
+
+def _otherwise(info: ModelInfo, settings: Sequence[str]) -> ModelInfo:
+    """The info with other values of its config and of how it predicts; graphs are of the old config."""
+    whole = info.model_dump(mode="json")
+    values = {part: whole[part] for part in ("config", "predict")}
+    replace_values(values, settings)
+    if values["config"] != info.config:
+        values |= {"files": {}}
+        if "crop" in info.config:
+            values |= {"preprocessing": whole["preprocessing"] | {"crop": values["config"]["crop"]}}
+    try:
+        return ModelInfo.model_validate({**dict(info), **values})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        raise UserError(f"--set {place}: {fault['msg'].lower()}, got {fault['input']!r}") from None
 
 
 def predict_photos(

@@ -74,6 +74,7 @@ def score_model(
     flip: bool = False,
     occluders: Occluders | None = None,
     peaks: bool = False,
+    settings: Sequence[str] = (),
     device: str = "auto",
     workers: int = 2,
 ) -> Scored:
@@ -83,12 +84,13 @@ def score_model(
         data: several are put together in the model's joints; none is rendered figures.
         occluders: shapes to paste on the photographs; None: nothing.
         peaks: count second peaks of heatmaps too, in the labelled joints' box.
+        settings: as of `load`.
 
     Raises:
-        UserError: no such model, data set, subset or protocol, or none of the joints is shared; for
-            `peaks`, torch is not installed or the model has no heatmaps.
+        UserError: no such model, setting, data set, subset or protocol, or none of the joints is
+            shared; for `peaks`, torch is not installed or the model has no heatmaps.
     """
-    model = load(name, device)
+    model = load(name, device, settings)
     chosen = None if protocol is None else find_protocol(protocol, PROTOCOLS)
     if not data:
         people, asked = figures(skeleton=model.info.skeleton), subset or "val"
@@ -103,7 +105,7 @@ def score_model(
         model, people, asked, protocol=chosen, flip=flip, occluders=occluders, workers=workers
     )
     upto = model.info.predict.upto
-    named = f"{model.info.name}@{upto}" if upto else model.info.name
+    named = " ".join((f"{model.info.name}@{upto}" if upto else model.info.name, *settings))
     return Scored(tuple(results), _about(people, asked, model=named), peaks=counted)
 
 

@@ -13,6 +13,7 @@ import pytest
 from scipy.io import savemat
 
 from vitruvian import cli
+from vitruvian.learn.recipes import RECIPES
 from vitruvian.models import bundled
 
 SMALL = [
@@ -208,6 +209,7 @@ def test_photographs_that_are_wrong(run_folder, vitruvian, tmp_path):
 def test_systems_lists_every_recipe(vitruvian):
     code, out, _ = vitruvian("systems", "--json")
     assert code == 0
+    assert [row["recipe"] for row in json.loads(out)] == list(RECIPES)
     rows = {row["recipe"]: row for row in json.loads(out)}
     assert rows["resnet_fcn/paper"]["parameters"] == 24_494_928  # MPII-16
     assert rows["resnet_fcn/paper"]["input"] == [256, 256]

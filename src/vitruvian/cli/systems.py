@@ -11,30 +11,18 @@ def systems(
     as_json: Annotated[bool, typer.Option("--json", help="A list of objects.")] = False,
 ) -> None:
     """List the recipes: size, input, and the bundled models' scores."""
-    import importlib.util
     import json
 
     from rich.console import Console
+    from rich.measure import Measurement
 
-    if importlib.util.find_spec("torch") is None:
-        from vitruvian.use.listing import bundled_rows as rows
+    from vitruvian.use.listing import rows, table
 
-        note = "without the extra [train] only the bundled models are listed"
-    else:
-        from vitruvian.learn.listing import recipe_rows as rows
-
-        note = ""
     listed = rows()
     if as_json:
         typer.echo(json.dumps([row.to_dict() for row in listed], indent=2))
         return
-    from rich.measure import Measurement
-
-    from vitruvian.use.listing import table
-
     console, shown = Console(), table(listed)
     wide = Measurement.get(console, console.options.update(max_width=200), shown)
     console.width = max(console.width, wide.maximum)
     console.print(shown)
-    if note:
-        typer.echo(note, err=True)

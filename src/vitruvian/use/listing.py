@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from vitruvian.models import ModelInfo, bundled, read_model
+
+
+SIZES = Path(__file__).with_name("sizes.json")  # of recipes, as `learn.listing` has counted them
 
 
 @dataclass(frozen=True)
@@ -18,8 +23,10 @@ class Row:
     parameters: int  # of all stages
     gmacs: float  # billions of multiply-adds for one crop
     input: tuple[int, int]  # height, width of the crop in px
-    bundled: bool
-    score: dict[str, Any] | None  # total of the bundled model, with protocol, data and interval
+    bundled: bool = False
+    score: dict[str, Any] | None = (
+        None  # total of the bundled model, with protocol, data and interval
+    )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"input": list(self.input)}
@@ -44,6 +51,16 @@ def bundled_rows() -> list[Row]:
     return [
         Row(info.name, info.parameters, info.gmacs, info.crop, True, score_of(info))
         for info in infos
+    ]
+
+
+def rows() -> list[Row]:
+    """All recipes; those that come trained as they come."""
+    trained = {row.recipe: row for row in bundled_rows()}
+    sizes = json.loads(SIZES.read_text(encoding="utf-8"))
+    return [
+        trained.get(name) or Row(name, parameters, gmacs, tuple(crop))
+        for name, parameters, gmacs, crop in sizes
     ]
 
 

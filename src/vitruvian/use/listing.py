@@ -11,7 +11,6 @@ from rich.table import Table
 
 from vitruvian.models import ModelInfo, bundled, read_model
 
-
 SIZES = Path(__file__).with_name("sizes.json")  # of recipes, as `learn.listing` has counted them
 
 

@@ -369,19 +369,40 @@ class Toy(nn.Module):
         return back, theta, centre
 
 
-def test_a_graph_turns_as_torch_does():
-    torch.manual_seed(0)
-    net = Toy().eval()
+def graph_of(net, **inputs):
+    """A session of the net's graph, of any batch."""
+    B = {0: torch.export.Dim("B")}
     program = torch.onnx.export(
         net,
-        (torch.rand(2, 4, 14, 19),),
+        tuple(inputs.values()),
         dynamo=True,
-        dynamic_shapes=({0: torch.export.Dim("B")},),
-        input_names=["maps"],
+        dynamic_shapes=(B,) * len(inputs),
+        input_names=list(inputs),
         opset_version=OPSET,
         verbose=False,
     )
-    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+    return onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+
+
+class Angles(nn.Module):
+    def forward(self, centre, top):
+        theta = torch.stack([upright_angle(centre, top), downward_angle(centre, top)], -1)
+        return torch.stack([theta.cos(), theta.sin()], -1)
+
+
+def test_a_graph_knows_the_angles_of_quarter_turns():
+    """ONNX has no arc tangent of two sides: of -0.0 it would take the other half of the circle."""
+    ends = torch.tensor([(x, y) for x in (1.0, 3.0, 5.0) for y in (2.0, 3.0, 4.0)])
+    centre, top = ends.repeat(9, 1), ends.repeat_interleave(9, 0)
+    session = graph_of(Angles(), centre=centre[:2], top=top[:2])
+    (found,) = session.run(None, {"centre": centre.numpy(), "top": top.numpy()})
+    np.testing.assert_allclose(found, Angles()(centre, top), atol=1e-6)
+
+
+def test_a_graph_turns_as_torch_does():
+    torch.manual_seed(0)
+    net = Toy().eval()
+    session = graph_of(net, maps=torch.rand(2, 4, 14, 19))
     for B in (1, 5):
         maps = torch.rand(B, 4, 14, 19)
         with torch.no_grad():

@@ -66,8 +66,10 @@ def upright_angle(centre: Tensor, top: Tensor, upright: float = 0.0) -> Tensor:
     Returns:
         (B,) radians, detached; 0 where the two are less than a cell apart, whatever `upright` is.
     """
-    v = (top - centre).detach()
-    return _angle(-v[:, 0], -v[:, 1], upright)
+    v = (
+        centre - top
+    ).detach()  # whose negative may be -0.0: in a graph's quotient the other half turn
+    return _angle(v[:, 0], v[:, 1], upright)
 
 
 def downward_angle(root: Tensor, middle: Tensor, upright: float = 0.0) -> Tensor:

@@ -88,9 +88,9 @@ def model_of(
     return Model(info, runner, Path("nowhere"))
 
 
-def loader(**models: Model) -> Callable[..., Model]:
+def loader(**models: Model) -> Callable[[str, str], Model]:
     """In place of `load`: these models by their names."""
-    return lambda name, device="auto", settings=(): models[name]
+    return lambda name, device="auto": models[name]
 
 
 def opened(truth: str) -> People:

@@ -165,20 +165,24 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
     return recipe_from_dict(values, "--set")
 
 
-def replace_values(values: dict[str, Any], settings: Sequence[str]) -> None:
-    """Replaces values in a tree of plain ones; arguments and errors as of `override`."""
+def replace_values(values: dict[str, Any], settings: Sequence[str], said: str = "--set ") -> None:
+    """Replaces values in a tree of plain ones; arguments and errors as of `override`.
+
+    Args:
+        said: what messages begin with.
+    """
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise UserError(f"--set {setting}: write it as key.sub=value")
+            raise UserError(f"{said}{setting}: write it as key.sub=value")
         place: Any = values
         *path, last = key.split(".")
         for part in path:
-            place = place[_existing(place, part, key)]
+            place = place[_existing(place, part, said + key)]
         try:
-            place[_existing(place, last, key)] = _load_yaml(text)
+            place[_existing(place, last, said + key)] = _load_yaml(text)
         except (ValueError, yaml.YAMLError):
-            raise UserError(f"--set {setting}: {text!r} is not readable as YAML") from None
+            raise UserError(f"{said}{setting}: {text!r} is not readable as YAML") from None
 
 
 def only(recipe: Recipe, stages: Sequence[str]) -> Recipe:
@@ -216,16 +220,14 @@ def _existing(place: Any, part: str, key: str) -> Any:
         if part.isdecimal() and int(part) < len(place):
             return int(part)
         known = f"one of 0 to {len(place) - 1}" if place else "there: the list is empty"
-        raise UserError(f"--set {key}: {part!r} is not {known}")
+        raise UserError(f"{key}: {part!r} is not {known}")
     if not isinstance(place, dict):
-        raise UserError(
-            f"--set {key}: {part!r} stands below a value that has no keys; set it whole"
-        )
+        raise UserError(f"{key}: {part!r} stands below a value that has no keys; set it whole")
     if not place:
-        raise UserError(f"--set {key}: nothing is set there yet; set it whole, as {{{part}: ...}}")
+        raise UserError(f"{key}: nothing is set there yet; set it whole, as {{{part}: ...}}")
     if part not in place:
         near = difflib.get_close_matches(part, place, 1, 0)
-        raise UserError(f"--set {key}: no key {part!r}; nearest: {near[0]!r}")
+        raise UserError(f"{key}: no key {part!r}; nearest: {near[0]!r}")
     return part
 
 

@@ -174,14 +174,14 @@ def test_a_model_of_fewer_joints_is_not_put_beside_others(models, files, truth, 
 
 def test_stages_of_one_model(models, truth, people):
     off = drawn.off_by(people, 1)
-    runners = {"run@first": off, "run": people.joints}
+    runners = {"run@first": off, "run": people.joints, "run@predict.passes=1": people.joints}
     models(**{
         name: drawn.model_of(drawn.answering(people, xy), predict=Predict(passes=1))
         for name, xy in runners.items()
     })  # fmt: skip
-    found = compare(request("run@first", "run", truth=truth))
-    assert [entry.label for entry in found.entries] == ["run@first", "run"]
-    assert [entry.result.total.value for entry in found.entries] == [0, 1]
+    found = compare(request(*runners, truth=truth))
+    assert [entry.label for entry in found.entries] == [*runners]
+    assert [entry.result.total.value for entry in found.entries] == [0, 1, 1]
 
 
 # ---- saved results -------------------------------------------------------------------------------

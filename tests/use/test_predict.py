@@ -378,29 +378,27 @@ def test_other_settings_of_predicting_keep_the_graph(
     model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert load(model_folder, settings=["predict.passes=3"]).info.predict.passes == 3
+    assert load(f"{model_folder}@predict.passes=3").info.predict.passes == 3
     for setting, words in {
         "predict.passes=9": r"predict\.passes: input should be less",
         "predict.pases=1": "nearest: 'passes'",
         "recipe.seed=1": "no key 'recipe'; nearest: 'predict'",
-        "predict.passes": "write it as key.sub=value",
     }.items():
         with pytest.raises(UserError, match=words):
-            load(model_folder, settings=[setting])
+            load(f"{model_folder}@{setting}")
 
 
 def test_other_settings_of_the_config_are_those_of_the_net() -> None:
     """Without an offset within a cell, all answers lie on one lattice of 4 px."""
     crops = np.random.default_rng(3).integers(0, 256, (2, 96, 64, 3), np.uint8)
-    settings = ["config.crop=[96,64]", "config.offset=none"]
-    places = {}
-    for count in (1, 2):
-        model = load("resnet_fcn/compact", "cpu", settings[:count])
+    places = []
+    for settings in ("@config.crop=[96,64]", "@config.crop=[96,64]@config.offset=none"):
+        model = load(f"resnet_fcn/compact{settings}", "cpu")
         assert model.info.crop == (96, 64)
-        places[count] = np.unique(np.mod(model.runner(crops, False)[0], 4))
-    assert len(places[2]) == 1 < len(places[1])
+        places.append(np.unique(np.mod(model.runner(crops, False)[0], 4)))
+    assert len(places[1]) == 1 < len(places[0])
     with pytest.raises(UserError, match=r"config\.offset: input should be 'none'"):
-        load("resnet_fcn/compact", "cpu", ["config.offset=half"])
+        load("resnet_fcn/compact@config.offset=half", "cpu")
 
 
 def test_graphs_that_are_none(tmp_path: Path) -> None:

@@ -191,9 +191,10 @@ def test_stages_and_flip_test_are_said(models, people, truth):
 
 
 def test_settings_are_said(models, people, truth):
-    models(tiny=drawn.model_of(drawn.answering(people, people.joints)))
-    found = score_model("tiny", [truth], "all", settings=["predict.passes=1"], workers=0)
-    assert found.about["model"] == "tiny predict.passes=1"
+    name = "tiny@predict.passes=1"
+    models(**{name: drawn.model_of(drawn.answering(people, people.joints))})
+    found = score_model(name, [truth], "all", workers=0)
+    assert found.about["model"] == "tiny@predict.passes=1"
 
 
 def test_a_model_of_another_skeleton_is_compared_by_names(models, people, truth):

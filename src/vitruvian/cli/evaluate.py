@@ -45,14 +45,6 @@ def evaluate(
     peaks: Annotated[
         bool, typer.Option("--peaks", help="Count second peaks of heatmaps too; needs torch.")
     ] = False,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="How the model answers instead, e.g. config.offset=none, which needs torch, or "
-            "predict.passes=3; repeated.",
-        ),
-    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all figures here.")
     ] = None,
@@ -69,14 +61,9 @@ def evaluate(
 
     if (model is None) == (predictions is None):
         raise UserError("give a model, or --predictions FILE with --truth and --protocol")
-    ignored: dict[str, object] = {"--skeleton": skeleton, "--base": base}
+    ignored = {"--skeleton": skeleton, "--base": base}
     if model is None:
-        ignored = {
-            "--flip": flip or None,
-            "--occluders": occluders,
-            "--peaks": peaks or None,
-            "--set": settings,
-        }
+        ignored = {"--flip": flip or None, "--occluders": occluders, "--peaks": peaks or None}
     pasted = occluders_of(occluders, occluders_seed)
     if said := next((name for name, value in ignored.items() if value is not None), None):
         other = "predictions in a file" if model is None else "what a model answers"
@@ -84,7 +71,7 @@ def evaluate(
     if model is not None:
         scored = score_model(
             model, data or (), subset, protocol=protocol, flip=flip, occluders=pasted, peaks=peaks,
-            settings=settings or (), device=device, workers=workers,
+            device=device, workers=workers,
         )  # fmt: skip
     elif predictions is None or not data or len(data) > 1 or protocol is None:
         raise UserError("--predictions needs one --truth name=folder and --protocol NAME")

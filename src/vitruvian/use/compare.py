@@ -124,7 +124,7 @@ class Persons:
 def compare(request: Request) -> Comparison:
     """Scores every item on the same persons; the first is what the others are held against.
 
-    An item is a model (`NAME`, a folder, a run, `NAME@STAGE`), a file of predictions, or a JSON that
+    An item is a model (as for `load`, `NAME@STAGE` too), a file of predictions, or a JSON that
     `vitruvian eval --json` wrote, which cannot be paired; `LABEL=ITEM` gives it a name.
 
     Raises:
@@ -183,7 +183,7 @@ def named(items: Sequence[str]) -> list[tuple[str, str]]:
     found = []
     for item in items:
         label, equals, rest = item.partition("=")
-        if equals and label and not Path(item).exists():
+        if equals and label and "@" not in label and not Path(item).exists():
             found.append((label, rest))
         else:
             path = Path(item)

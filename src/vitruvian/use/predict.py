@@ -150,38 +150,43 @@ class Model:
         return seen, poses
 
 
-def load(name: str | Path = "default", device: str = "auto", settings: Sequence[str] = ()) -> Model:
+def load(name: str | Path = "default", device: str = "auto") -> Model:
     """A model by its name or folder; see `models.find_model` and `runners.open_runner`.
 
     Args:
-        name: "NAME@STAGE" answers with the stages up to that one, which needs torch.
-        settings: of its config or of what it does when it predicts, such as "config.offset=none" or
-            "predict.passes=3"; those of the config need torch.
+        name: "NAME@STAGE" answers with the stages up to that one, "NAME@config.offset=none" with
+            another setting of its config, "NAME@predict.passes=1" with another way to look; all
+            but the last need torch. Several follow each other.
 
     Raises:
         UserError: there is no such model, it is damaged, it needs torch and that is absent, or a
             setting does not exist.
     """
-    stage = None
-    if "@" in str(name) and not Path(name).exists():
-        name, _, stage = str(name).rpartition("@")
-    folder = find_model(name)
+    plain, settings = parted(name)
+    folder = find_model(plain)
     info = read_model(folder)
-    if stage is not None:
-        predict = info.predict.model_copy(update={"upto": stage})
-        info = info.model_copy(
-            update={"predict": predict, "files": {}}
-        )  # the graph is of all stages
     if settings:
         info = _otherwise(info, settings)
     return Model(info, open_runner(folder, info, device), folder)
 
 
+def parted(name: str | Path) -> tuple[str, list[str]]:
+    """A model's name or folder, and the stages and settings that follow it, each after an @."""
+    settings: list[str] = []
+    name = str(name)
+    while "@" in name and not Path(name).exists():
+        name, _, last = name.rpartition("@")
+        settings.insert(0, last)
+    return name, [text if "=" in text else f"predict.upto={text}" for text in settings]
+
+
 def _otherwise(info: ModelInfo, settings: Sequence[str]) -> ModelInfo:
-    """The info with other values of its config and of how it predicts; graphs are of the old config."""
+    """The info with other settings; graphs are of the old config and of all stages."""
     whole = info.model_dump(mode="json")
     values = {part: whole[part] for part in ("config", "predict")}
-    replace_values(values, settings)
+    replace_values(values, settings, "@")
+    if values["predict"]["upto"] != info.predict.upto:
+        values |= {"files": {}}
     if values["config"] != info.config:
         values |= {"files": {}}
         if "crop" in info.config:
@@ -191,7 +196,7 @@ def _otherwise(info: ModelInfo, settings: Sequence[str]) -> ModelInfo:
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(str(part) for part in fault["loc"])
-        raise UserError(f"--set {place}: {fault['msg'].lower()}, got {fault['input']!r}") from None
+        raise UserError(f"@{place}: {fault['msg'].lower()}, got {fault['input']!r}") from None
 
 
 def predict_photos(

@@ -24,6 +24,7 @@ from vitruvian.use import compare_tables
 from vitruvian.use.compare import Comparison, Request, compare_on, named, open_rows
 from vitruvian.use.evaluate import truth_of
 from vitruvian.use.files import write_text
+from vitruvian.use.predict import parted
 from vitruvian.use.report_page import Section, page
 from vitruvian.use.report_pictures import picture_sections
 
@@ -196,7 +197,7 @@ def _training(items: Sequence[str]) -> dict[str, dict[str, Curve]]:
     curves: dict[str, dict[str, Curve]] = {}
     seen = set()
     for label, name in named(items):
-        folder = Path(name if Path(name).exists() else name.rpartition("@")[0])
+        folder = Path(parted(name)[0])
         if folder in seen or not (folder / _LOG).is_file():
             continue
         seen.add(folder)  # once for several stages of one run

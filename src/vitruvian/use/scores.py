@@ -27,7 +27,7 @@ from vitruvian.use.evaluate import SEED, Look, check_fits, evaluate, truth_of
 from vitruvian.use.files import write_text
 from vitruvian.use.occluders import Occluders, occlude
 from vitruvian.use.oks_scores import oks_result, poses_as_results, result_list, truth_values
-from vitruvian.use.predict import Model, load
+from vitruvian.use.predict import Model, load, parted
 from vitruvian.use.predictions import Predictions, read_predictions
 from vitruvian.use.second_peaks import model_peaks
 
@@ -74,7 +74,6 @@ def score_model(
     flip: bool = False,
     occluders: Occluders | None = None,
     peaks: bool = False,
-    settings: Sequence[str] = (),
     device: str = "auto",
     workers: int = 2,
 ) -> Scored:
@@ -84,13 +83,12 @@ def score_model(
         data: several are put together in the model's joints; none is rendered figures.
         occluders: shapes to paste on the photographs; None: nothing.
         peaks: count second peaks of heatmaps too, in the labelled joints' box.
-        settings: as of `load`.
 
     Raises:
-        UserError: no such model, setting, data set, subset or protocol, or none of the joints is
+        UserError: no such model, data set, subset or protocol, or none of the joints is
             shared; for `peaks`, torch is not installed or the model has no heatmaps.
     """
-    model = load(name, device, settings)
+    model = load(name, device)
     chosen = None if protocol is None else find_protocol(protocol, PROTOCOLS)
     if not data:
         people, asked = figures(skeleton=model.info.skeleton), subset or "val"
@@ -105,7 +103,8 @@ def score_model(
         model, people, asked, protocol=chosen, flip=flip, occluders=occluders, workers=workers
     )
     upto = model.info.predict.upto
-    named = " ".join((f"{model.info.name}@{upto}" if upto else model.info.name, *settings))
+    settings = [text for text in parted(name)[1] if not text.startswith("predict.upto=")]
+    named = "@".join([model.info.name, *([upto] if upto else []), *settings])
     return Scored(tuple(results), _about(people, asked, model=named), peaks=counted)
 
 

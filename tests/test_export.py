@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import onnx
 import pytest
 import torch
 
-from vitruvian.export import check_parity, halved, parity, point_to_weights, to_onnx
+from vitruvian.export import check_parity, parity, point_to_weights, to_onnx
 from vitruvian.learn.runner import net_runner, new_net
-from vitruvian.models import FLIP_GRAPH, GRAPH, ModelInfo, Preprocessing, weights_bytes, write_model
+from vitruvian.models import (
+    FLIP_GRAPH,
+    GRAPH,
+    ModelInfo,
+    Preprocessing,
+    read_model,
+    read_weights,
+    write_model,
+)
 from vitruvian.skeleton import LSP
 from vitruvian.systems.resnet_fcn import RESNET_FCN, ResNetFCNConfig
 from vitruvian.types import UserError
 from vitruvian.use.runners import onnx_runner
+from vitruvian.weights import stored, weights_bytes
 
 CONFIG = ResNetFCNConfig(
     crop=(64, 96),
@@ -36,16 +47,22 @@ def net():
     return net.eval()
 
 
+def kept(net, precision):
+    """What a file keeps of the net."""
+    parts = [stored(name, v.numpy(), precision) for name, v in net.state_dict().items()]
+    return {name: values for part in parts for name, values in part.items()}
+
+
 @pytest.fixture(scope="module")
 def folder(net, tmp_path_factory):
-    weights = {name: halved(v.numpy()) for name, v in net.state_dict().items()}
-    flipped = to_onnx(RESNET_FCN, net, flip=True, half=True)
+    weights = kept(net, "half")
+    flipped = to_onnx(RESNET_FCN, net, flip=True, precision="half")
     graphs = {
-        GRAPH: to_onnx(RESNET_FCN, net, half=True),
+        GRAPH: to_onnx(RESNET_FCN, net, precision="half"),
         FLIP_GRAPH: point_to_weights(flipped, weights_bytes(weights)),
     }
-    stored = sum(v.nbytes for v in weights.values() if v.dtype == np.float16)
-    assert len(flipped) - len(graphs[FLIP_GRAPH]) > 0.9 * stored
+    halves = sum(v.nbytes for v in weights.values() if v.dtype == np.float16)
+    assert len(flipped) - len(graphs[FLIP_GRAPH]) > 0.9 * halves
     info = ModelInfo(
         name="small", system="resnet_fcn", config={}, skeleton=LSP,
         preprocessing=Preprocessing(crop=CONFIG.crop), parameters=1, gmacs=0.1,
@@ -106,10 +123,20 @@ def test_a_graph_that_answers_otherwise_is_refused(tmp_path):
     check_parity(parity(still, still, crops(2)), tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("shape", "kind", "half"),
-    [((64, 3, 3), np.float32, True), ((512,), np.float32, False), ((64, 9), np.int64, False),
-     ((8, 8), np.float32, False)],
-)  # fmt: skip
-def test_what_is_stored_in_half_precision(shape, kind, half):
-    assert (halved(np.ones(shape, kind)).dtype == np.float16) is half
+def test_weights_in_8_bits_are_the_same_for_the_graph_and_for_torch(net, folder, tmp_path):
+    weights = kept(net, "int8")
+    graph = point_to_weights(to_onnx(RESNET_FCN, net, precision="int8"), weights_bytes(weights))
+    write_model(tmp_path / "model", read_model(folder), weights, {GRAPH: graph}, "")
+    again = copy.deepcopy(net)
+    again.load_state_dict(
+        {name: torch.from_numpy(v) for name, v in read_weights(tmp_path / "model").items()}
+    )
+    reference = net_runner(RESNET_FCN, again, torch.device("cpu"))
+    (xy, score), (xy_graph, score_graph) = (
+        run(crops(5), False) for run in (reference, onnx_runner(tmp_path / "model"))
+    )
+    np.testing.assert_allclose(xy, xy_graph, atol=0.01)
+    np.testing.assert_allclose(score, score_graph, atol=1e-4)
+    sizes = [len(weights_bytes(kept(net, precision))) for precision in ("int8", "half", "single")]
+    assert sizes[0] < 0.65 * sizes[1] < 0.4 * sizes[2]
+    assert len(graph) < 0.5 * len(to_onnx(RESNET_FCN, net, precision="int8"))

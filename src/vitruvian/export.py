@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from vitruvian.models import WEIGHTS
 from vitruvian.systems.contract import Ask, System, predict
 from vitruvian.types import Runner, UserError
+from vitruvian.weights import Precision, stored
 
 OPSET = 20
 TOLERANCE = 0.1  # px of the crop, 99th percentile of the joints
@@ -52,14 +53,14 @@ def to_onnx(
     *,
     flip: bool = False,
     upto: str | None = None,
-    half: bool = False,
+    precision: Precision = "single",
 ) -> bytes:
     """One graph, whole by itself.
 
     Args:
         flip: the answer with the flip test.
         upto: the last stage that takes part; None: all.
-        half: store what `halved` would; it is computed with as float32.
+        precision: in which weights are stored; they are computed with as float32.
     """
     model = _traced(system, net.eval().cpu(), Ask(flip=flip, upto=upto))
     for value in (*model.graph.input, *model.graph.output):
@@ -71,33 +72,30 @@ def to_onnx(
     model.graph.ClearField(
         "value_info"
     )  # shapes of everything between, a quarter of a pointing graph
-    if half:
-        _store_half(model.graph)
+    _store(model.graph, precision)
     model.producer_name, model.producer_version = "vitruvian", ""
     onnx.checker.check_model(model)
     return model.SerializeToString()
 
 
-def halved(values: np.ndarray) -> np.ndarray:
-    """Weights of two or more axes as float16; norm parameters, biases and buffers as they are."""
-    worth = values.dtype == np.float32 and values.ndim > 1 and values.size > 64
-    return values.astype(np.float16) if worth else values
-
-
-def _store_half(graph: onnx.GraphProto) -> None:
-    casts = []
-    for index, tensor in enumerate(graph.initializer):
-        values = numpy_helper.to_array(tensor)
-        stored = halved(values)
-        if stored.dtype == values.dtype:
+def _store(graph: onnx.GraphProto, precision: Precision) -> None:
+    """Puts what `stored` keeps in the place of weights, and nodes that make the weights of it."""
+    kept, nodes = [], []
+    for tensor in graph.initializer:
+        name, values = tensor.name, numpy_helper.to_array(tensor)
+        parts = stored(f"{name}.kept", values, precision)
+        if len(parts) == 1 and next(iter(parts.values())).dtype == values.dtype:
+            kept.append(tensor)
             continue
-        half_name = f"{tensor.name}.half"
-        casts.append(
-            helper.make_node("Cast", [half_name], [tensor.name], to=onnx.TensorProto.FLOAT)
-        )
-        graph.initializer[index].CopyFrom(numpy_helper.from_array(stored, half_name))
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
+        kept += [numpy_helper.from_array(part, part_name) for part_name, part in parts.items()]
+        first, *scale = parts
+        cast = f"{name}.steps" if scale else name
+        nodes.append(helper.make_node("Cast", [first], [cast], to=onnx.TensorProto.FLOAT))
+        if scale:
+            nodes.append(helper.make_node("Mul", [cast, *scale], [name]))
+    nodes += graph.node
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(kept)
     graph.node.extend(nodes)
 
 
@@ -127,7 +125,7 @@ def _places(weights: bytes) -> dict[str, int]:
     start = 8 + int.from_bytes(weights[:8], "little")
     places = {}
     for name, entry in json.loads(weights[8:start]).items():
-        kind = {"F16": np.float16, "F32": np.float32}.get(entry.get("dtype"))
+        kind = {"I8": np.int8, "F16": np.float16, "F32": np.float32}.get(entry.get("dtype"))
         if name == "__metadata__" or kind is None:
             continue
         first, last = entry["data_offsets"]
@@ -215,5 +213,5 @@ def check_parity(figures: dict[str, float | int], folder: Path) -> None:
     if not figures["p99_px"] <= TOLERANCE:
         raise UserError(
             f"{folder}: the exported graph is off by {figures['p99_px']} px (99th percentile), more than"
-            f" {TOLERANCE} px; nothing was written. Export in single precision (--single)"
+            f" {TOLERANCE} px; nothing was written. `predict` and `eval` take the run as it is"
         )

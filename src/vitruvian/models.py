@@ -1,6 +1,6 @@
 """What a model folder is: written whole, verified when read, never unpickled.
 
-    model.safetensors   the weights, perhaps in half precision
+    model.safetensors   the weights, see `weights`
     model.onnx          the whole graph, uint8 crops -> joints (absent where none was made)
     model.flip.onnx     the same with the flip test; its weights are those of model.safetensors
     config.json         `ModelInfo`
@@ -37,6 +37,7 @@ from safetensors import SafetensorError
 from vitruvian import hub
 from vitruvian.skeleton import Skeleton, skeleton_from_dict
 from vitruvian.types import Convention, UserError
+from vitruvian.weights import restored, weights_bytes
 
 FORMAT = 1
 MOST_PASSES = 3
@@ -202,7 +203,7 @@ def read_model(folder: Path | str) -> ModelInfo:
 
 
 def read_weights(folder: Path | str) -> dict[str, np.ndarray]:
-    """The tensors by name; half precision comes back as float32.
+    """The net's tensors by name, as float32 in whatever precision they are kept.
 
     Raises:
         UserError: the file is absent or damaged.
@@ -212,10 +213,7 @@ def read_weights(folder: Path | str) -> dict[str, np.ndarray]:
         tensors = safetensors.numpy.load_file(path)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} cannot be read ({type(error).__name__}): {_CURE}") from None
-    return {
-        name: tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
-        for name, tensor in tensors.items()
-    }
+    return restored(tensors)
 
 
 def bundled() -> dict[str, Path]:
@@ -291,13 +289,6 @@ def _first_total(info: ModelInfo) -> float:
         return float(info.scores[0]["total"]["value"])
     except (IndexError, KeyError, TypeError, ValueError):
         return -1.0
-
-
-def weights_bytes(tensors: dict[str, np.ndarray]) -> bytes:
-    """What `write_model` writes as `model.safetensors`."""
-    # safetensors writes the bytes of a strided view as they lie
-    whole = {name: np.ascontiguousarray(t).reshape(t.shape) for name, t in tensors.items()}
-    return safetensors.numpy.save(whole)
 
 
 def _entry(data: bytes) -> FileEntry:

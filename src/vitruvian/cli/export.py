@@ -28,13 +28,14 @@ def export(
     flip: Annotated[
         bool, typer.Option("--flip", help="NAME.onnx with the flip test inside: twice the work.")
     ] = False,
-    single: Annotated[
-        bool, typer.Option("--single", help="Store all weights in single precision.")
-    ] = False,
+    weights: Annotated[
+        str, typer.Option(help="How weights are stored: single, half or int8.")
+    ] = "half",
     workers: Annotated[int, typer.Option(min=0)] = 2,
 ) -> None:
     """Make a model folder: weights, ONNX graphs, parity, scores and a card; or one ONNX file."""
     from vitruvian.learn import exporting
+    from vitruvian.weights import precision_of
 
     exporting.export(
         exporting.Request(
@@ -43,7 +44,7 @@ def export(
             data,
             int8=int8,
             flip=flip,
-            half=not single,
+            precision=precision_of(weights),
             workers=workers,
         )
     )

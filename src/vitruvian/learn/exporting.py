@@ -20,6 +20,7 @@ from vitruvian.learn.ship import data_of, ship
 from vitruvian.learn.ship_int8 import check_source, ship_int8
 from vitruvian.models import FLIP_GRAPH, GRAPH, ModelInfo, find_model, read_model
 from vitruvian.types import UserError
+from vitruvian.weights import Precision
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Request:
     data: str | None = None
     int8: bool = False
     flip: bool = False  # of a single file: the graph with the flip test
-    half: bool = True
+    precision: Precision = "half"  # of stored weights
     workers: int = 2
 
 
@@ -54,7 +55,7 @@ def export(request: Request) -> None:
     with tempfile.TemporaryDirectory() as beside:
         folder = Path(beside) / "model" if bare or request.int8 else request.out
         if is_run:
-            ship(run, folder, request.data, half=request.half, workers=request.workers)
+            ship(run, folder, request.data, precision=request.precision, workers=request.workers)
         else:
             folder = find_model(request.source)
         if request.int8:

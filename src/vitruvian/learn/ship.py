@@ -17,7 +17,7 @@ from torch import nn
 from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
-from vitruvian.export import check_parity, halved, parity, point_to_weights, to_onnx
+from vitruvian.export import check_parity, parity, point_to_weights, to_onnx
 from vitruvian.learn.card import card
 from vitruvian.learn.folder import MODEL, read_run
 from vitruvian.learn.run import open_training
@@ -30,7 +30,6 @@ from vitruvian.models import (
     ModelInfo,
     check_replaceable,
     read_model,
-    weights_bytes,
     write_model,
 )
 from vitruvian.types import Runner, UserError
@@ -38,6 +37,7 @@ from vitruvian.use.evaluate import evaluate
 from vitruvian.use.predict import Model
 from vitruvian.use.runners import onnx_runner
 from vitruvian.use.scores import score_people
+from vitruvian.weights import Precision, restored, stored, weights_bytes
 
 PARITY_CROPS = 128
 
@@ -56,13 +56,13 @@ def ship(
     out: Path,
     data: str | None,
     *,
-    half: bool = True,
+    precision: Precision = "half",
     workers: int = 2,
 ) -> Made:
     """Writes a model folder from a run and says what was measured.
 
     Args:
-        half: weights in half precision.
+        precision: in which the folder keeps weights.
 
     Raises:
         UserError: no run, no data, another skeleton, or the graph does not answer as the net does.
@@ -75,13 +75,13 @@ def ship(
     check_replaceable(out)
     subset = next((name for name in ("val", "test") if name in people.subsets), "all")
     console.print(f"tracing {info.name}", highlight=False, soft_wrap=True)
-    weights = {k: np.ascontiguousarray(v.cpu().numpy()) for k, v in net.state_dict().items()}
-    if half:
-        weights = {name: halved(value) for name, value in weights.items()}
-    stored = weights_bytes(weights)
+    weights: dict[str, np.ndarray] = {}
+    for name, value in net.state_dict().items():
+        weights |= stored(name, np.ascontiguousarray(value.cpu().numpy()), precision)
+    file = weights_bytes(weights)
     graphs = {
         name: point_to_weights(
-            to_onnx(system, net, flip=flip, upto=info.predict.upto, half=half), stored
+            to_onnx(system, net, flip=flip, upto=info.predict.upto, precision=precision), file
         )
         for name, flip in ((GRAPH, False), (FLIP_GRAPH, True))
     }
@@ -117,10 +117,7 @@ def ship(
 
 def _with_weights(net: nn.Module, weights: dict[str, np.ndarray]) -> nn.Module:
     """A copy of a net with the weights as the folder stores them, which `before` and `after` tell apart."""
-    tensors = {
-        name: torch.from_numpy(value.astype(np.float32) if value.dtype == np.float16 else value)
-        for name, value in weights.items()
-    }
+    tensors = {name: torch.from_numpy(value) for name, value in restored(weights).items()}
     copied = copy.deepcopy(net)
     copied.load_state_dict(tensors)
     return copied

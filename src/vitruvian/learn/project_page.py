@@ -22,7 +22,7 @@ def next_commands(
     """
     here = shlex.quote(folder.as_posix())
     data = f"coco={here}"
-    start = " --from default" if (likely := _default_fits(recipe)) else ""
+    start = f" --from {likely}" if (likely := _bundled_like(recipe)) else ""
     parts = [
         f"# {recipe.name}",
         f"{len(skeleton)} joints: {', '.join(skeleton.joint_names)}. `skeleton.yaml` says which change "
@@ -41,7 +41,7 @@ def next_commands(
     ]
     if likely:
         parts.append(
-            "`--from default` starts from the bundled model's layers. It learnt from data for research "
+            f"`--from {likely}` starts from that bundled model's layers. It learnt from data for research "
             "use, and so has what starts from it; without `--from` the training begins at random."
         )
     parts += [
@@ -88,12 +88,11 @@ def _training(recipe: Recipe, machine: Machine) -> str:
     )
 
 
-def _default_fits(recipe: Recipe) -> bool:
-    """Whether a bundled model has the layers of the recipe."""
-    found = [read_model(folder) for folder in bundled().values()]
+def _bundled_like(recipe: Recipe) -> str | None:
+    """A bundled model that has the layers of the recipe."""
     sizes = {key: value for key, value in recipe.config.items() if key != "crop"}
-    return any(
-        info.system == recipe.system
-        and {key: value for key, value in info.config.items() if key != "crop"} == sizes
-        for info in found
-    )
+    for info in map(read_model, bundled().values()):
+        own = {key: value for key, value in info.config.items() if key != "crop"}
+        if info.system == recipe.system and own == sizes:
+            return info.name
+    return None

@@ -14,6 +14,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "resnet_fcn/paper": resnet_fcn.paper,
     "resnet_fcn/baseline": resnet_fcn.baseline,
     "resnet_fcn/compact": resnet_fcn.compact,
+    "resnet_fcn/compact_deep": resnet_fcn.compact_deep,
     "resnet_fcn/compact_baseline": resnet_fcn.compact_baseline,
     "deeppose/lsp": deeppose.lsp,
     "deeppose/flic": deeppose.flic,

@@ -56,7 +56,10 @@ def test_a_project_without_labels(images: Path, tmp_path: Path) -> None:
     assert recipe.name == "gripper"
     page = (folder / "README.md").read_text()
     assert "## Label" in page
-    assert f"vitruvian train {folder}/recipe.yaml --data coco={folder} --from resnet_fcn/compact " in page
+    assert (
+        f"vitruvian train {folder}/recipe.yaml --data coco={folder} --from resnet_fcn/compact "
+        in page
+    )
     assert f"vitruvian eval {folder}/run --data coco={folder} --subset val\n" in page
     with pytest.raises(UserError, match=r"has no person with keypoints .*: label some"):
         read_coco(folder)

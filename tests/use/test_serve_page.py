@@ -18,6 +18,7 @@ from PIL import Image
 from serving import PHOTO, Running, running
 from vitruvian.models import bundled
 from vitruvian.use import serve
+from vitruvian.use.gallery import PHOTOS
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 JOINTS = 14
@@ -149,8 +150,10 @@ def test_poses_are_drawn_with_names_and_scores_side_by_side(browser: Any, two: R
 
 @browser_test
 def test_a_joint_is_shown_everywhere_when_it_is_pointed_at(browser: Any, two: Running) -> None:
+    """On a person, whose joints lie apart."""
+    person = (PHOTOS / "camera.jpg").read_bytes()
     with opened(browser, two) as page:
-        show_photo(page)
+        show_photo(page, {"name": "camera.jpg", "mimeType": "image/jpeg", "buffer": person})
         page.hover("tr[data-joint=left_knee]")
         assert (
             page.locator(".panel .picture text").all_text_contents()[0].startswith("left knee 0.")

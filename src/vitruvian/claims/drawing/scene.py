@@ -21,6 +21,7 @@ from vitruvian.types import State, UserError
 from vitruvian.use.evaluate import SEED, find, protocol_of_model, truth_of
 from vitruvian.use.heatmap_people import see_people
 from vitruvian.use.heatmaps import Seen, Truth, open_maps
+from vitruvian.use.listing import score_of
 from vitruvian.use.occluders import Occluders, occlude, occluded
 from vitruvian.use.predict import load
 from vitruvian.use.scores import subset_name
@@ -233,7 +234,7 @@ def chosen_rows(people: People, count: int, seed: int) -> np.ndarray:
 
 
 def entries(ask: Ask) -> list[Entry]:
-    """The models that are given, then those of the package; each folder once."""
+    """The models that are given, then those of the package, the best one first; each folder once."""
     found: dict[Path, Entry] = {}
     for name in ask.models:
         folder = find_model(name)
@@ -241,8 +242,10 @@ def entries(ask: Ask) -> list[Entry]:
         run = folder.parent if folder.name == "model" else folder
         label = info.name if name == info.name else f"{info.name} ({run.name})"
         found[folder.resolve()] = Entry(label, str(folder), info)
-    for name, folder in (bundled() if ask.bundled else {}).items():
-        found.setdefault(folder.resolve(), Entry(name, str(folder), read_model(folder)))
+    own = [(read_model(folder), folder) for folder in (bundled() if ask.bundled else {}).values()]
+    own.sort(key=lambda one: (score_of(one[0]) or {}).get("value", 0), reverse=True)
+    for info, folder in own:
+        found.setdefault(folder.resolve(), Entry(info.name, str(folder), info))
     return list(found.values())
 
 

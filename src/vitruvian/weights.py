@@ -51,10 +51,11 @@ def restored(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         for name, values in tensors.items()
         if values.dtype == np.int8 and name + SCALE in tensors
     }
+    of_others = {name + SCALE for name in scales}
     return {
         name: values * scales[name] if name in scales else _single(values)
         for name, values in tensors.items()
-        if name.removesuffix(SCALE) not in scales or not name.endswith(SCALE)
+        if name not in of_others
     }
 
 

@@ -24,7 +24,7 @@ from vitruvian.types import UserError
 from vitruvian.use.costs import Cost, measure_costs
 from vitruvian.use.evaluate import SEED, check_fits, find, protocol_of_model, truth_of
 from vitruvian.use.occluders import Occluders, occlude, occluded
-from vitruvian.use.predict import Model, load
+from vitruvian.use.predict import Model, labelled, load
 from vitruvian.use.predictions import read_predictions
 from vitruvian.use.scores import (
     open_truth,
@@ -182,8 +182,8 @@ def named(items: Sequence[str]) -> list[tuple[str, str]]:
     """
     found = []
     for item in items:
-        label, equals, rest = item.partition("=")
-        if equals and label and "@" not in label and not Path(item).exists():
+        label, rest = labelled(item)
+        if label:
             found.append((label, rest))
         else:
             path = Path(item)

@@ -23,9 +23,7 @@ class Row:
     gmacs: float  # billions of multiply-adds for one crop
     input: tuple[int, int]  # height, width of the crop in px
     bundled: bool = False
-    score: dict[str, Any] | None = (
-        None  # total of the bundled model, with protocol, data and interval
-    )
+    score: dict[str, Any] | None = None  # the bundled model's total: protocol, data, interval
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"input": list(self.input)}

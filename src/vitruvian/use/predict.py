@@ -180,6 +180,14 @@ def parted(name: str | Path) -> tuple[str, list[str]]:
     return name, [text if "=" in text else f"predict.upto={text}" for text in settings]
 
 
+def labelled(item: str) -> tuple[str, str]:
+    """LABEL=ITEM as (label, item), with "" where it has no label; settings after an @ are the item's."""
+    label, equals, rest = item.partition("=")
+    if equals and label and "@" not in label and not Path(item).exists():
+        return label, rest
+    return "", item
+
+
 def _otherwise(info: ModelInfo, settings: Sequence[str]) -> ModelInfo:
     """The info with other settings; graphs are of the old config and of all stages."""
     whole = info.model_dump(mode="json")

@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from vitruvian.draw import SIDE_COLOURS, side
 from vitruvian.models import FLIP_GRAPH, GRAPH
 from vitruvian.types import UserError
 from vitruvian.use.heatmaps import MapRunner, open_maps
-from vitruvian.use.predict import Model, load
+from vitruvian.use.predict import Model, labelled, load
 from vitruvian.use.runners import onnx_runner
 from vitruvian.use.serve.batching import Batcher, Question
 from vitruvian.use.serve.limits import Memory
@@ -134,9 +133,7 @@ def open_models(settings: Settings) -> list[tuple[str, Model]]:
     """
     opened: dict[str, Model] = {}
     for item in settings.models:
-        label, equals, rest = item.partition("=")
-        if not (equals and label) or Path(item).exists():
-            label, rest = "", item
+        label, rest = labelled(item)
         model = load(rest, settings.device)
         if (
             settings.workers > 1

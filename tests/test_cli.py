@@ -152,6 +152,36 @@ def test_lspet_from_a_folder_and_from_its_pack(vitruvian, tmp_path):
     assert code == 0, err
 
 
+def test_suspect_labels_are_found_and_left_out(run_folder, vitruvian, tmp_path):
+    """The model knows nothing, so that with no bar at all every label is suspect."""
+    labels = small_lspet(tmp_path / "lspet", rows=12) / "labels.json"
+    convert = ("data", "convert", f"lspet={labels.parent}", "--subset", "val", "--out", labels)
+    assert vitruvian(*convert)[0] == 0
+    data = f"coco={labels}"
+    file, sheet, run = tmp_path / "suspects.json", tmp_path / "sheet.png", tmp_path / "run"
+    look = ("data", "suspects", data, "--model", run_folder, "--out", file, "--device", "cpu")
+    code, out, err = vitruvian(
+        *look, "--beyond", 0, "--sure", 0, "--sheet", sheet, "--count", 2, "--workers", 0
+    )
+    assert code == 0, err
+    assert " train: " in out
+    assert cv2.imread(str(sheet)).shape == (200, 1600, 3)
+    found = json.loads(file.read_text())
+    assert len(found["suspects"]) == found["labels"] > 0
+    found["suspects"] = [row for row in found["suspects"] if row["joint"] == "neck"]
+    file.write_text(json.dumps(found))
+    train = ("train", "resnet_fcn/compact", "--data", data, "--out", run, *SMALL)
+    code, _, err = vitruvian(*train, "--leave-out", file, "--set", "fits.0.steps=1")
+    assert code == 0, err
+    assert "nobody has a label of neck: " in err
+    said = json.loads((run / "run.json").read_text())
+    assert f"; {len(found['suspects'])} suspect labels left out (" in said["provenance"]
+    assert "--leave-out suspects.json" in said["command"]
+    code, _, err = vitruvian(*train, "--set", "fits.0.steps=1")
+    assert code == 1
+    assert "holds a different run (provenance was" in err
+
+
 def wrong_commands(tmp_path: Path) -> list[tuple[list[object], str]]:
     """A command and what its one line must say."""
     train = ["train", "resnet_fcn/compact", "--out", tmp_path / "x", *SMALL]
@@ -172,6 +202,12 @@ def wrong_commands(tmp_path: Path) -> list[tuple[list[object], str]]:
         ([*train, "--data", f"lspet={tmp_path / 'none'}"], "no LSPET at"),
         ([*train, "--device", "abacus"], "choose auto, cpu, cuda or mps"),
         ([*train, "--from", "nothing"], "no model 'nothing'"),
+        ([*train, "--leave-out", tmp_path / "none.json"], "none.json cannot be read"),
+        ([*train, "--leave-out", photo], "photo.png is no file of suspect labels"),
+        (
+            ["data", "suspects", "lspet=x", "--out", tmp_path / "y", "--sheet", "sheet.gif"],
+            "sheet.gif cannot be written",
+        ),
         (full, "holds something else than a run"),
         (["eval", tmp_path / "none"], "no model"),
         (["predict", tmp_path / "full", photo, "--out", tmp_path / "y"], "is no model folder"),

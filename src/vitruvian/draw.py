@@ -63,6 +63,18 @@ def side(joint: str) -> str:
     return next((word for word in ("right", "left") if word in words), "middle")
 
 
+def image_suffix(path: Path) -> str:
+    """The suffix, in lower case, of a picture that `write_image` can write.
+
+    Raises:
+        UserError: it is another.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".png", ".jpg", ".jpeg"):
+        raise UserError(f"{path} cannot be written: name it .png, .jpg or .jpeg")
+    return suffix
+
+
 def write_image(path: Path | str, photo: np.ndarray, quality: int = 90) -> None:
     """RGB uint8 (H, W, 3) as a PNG or JPEG, by the suffix; the file is whole or absent at any time.
 
@@ -70,9 +82,7 @@ def write_image(path: Path | str, photo: np.ndarray, quality: int = 90) -> None:
         UserError: another suffix, or the file cannot be written.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in (".png", ".jpg", ".jpeg"):
-        raise UserError(f"{path} cannot be written: name it .png, .jpg or .jpeg")
+    suffix = image_suffix(path)
     options = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, quality]
     try:
         done, coded = cv2.imencode(suffix, cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), options)

@@ -1,4 +1,4 @@
-"""vitruvian data check, data convert, data stats, data pack"""
+"""vitruvian data check, data suspects, data convert, data stats, data pack"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vitruvian.cli.options import Device, Workers
 from vitruvian.types import UserError
 
 if TYPE_CHECKING:
@@ -40,6 +41,47 @@ def check(
         typer.echo(f"written: {sheet}")
     if not report.ok:
         raise typer.Exit(1)
+
+
+@app.command("suspects")
+def suspects(
+    data: Annotated[str, typer.Argument(help="name=folder, e.g. lspet=DIR")],
+    out: Annotated[Path, typer.Option(help="The file to write, for `train --leave-out`.")],
+    model: Annotated[
+        str, typer.Option(help="A run, a model folder, a bundled model, or default.")
+    ] = "default",
+    subset: Annotated[
+        str | None, typer.Option(help="Rows to look at; without: train, where there is one.")
+    ] = None,
+    beyond: Annotated[
+        float, typer.Option(min=0, help="Least error, in extents of the person's joints.")
+    ] = 0.15,
+    sure: Annotated[
+        float, typer.Option(min=0, max=1, help="Least score of the model's answer.")
+    ] = 0.5,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Write a picture of the worst, labels beside answers (PNG or JPEG)."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Persons on the picture.")] = 32,
+    device: Device = "auto",
+    workers: Workers = 2,
+) -> None:
+    """Find labels that a model contradicts: mistakes, exchanged sides, and what it has yet to learn."""
+    from vitruvian.draw import image_suffix, write_image
+    from vitruvian.use.contradicted import Request, find_suspects, suspect_sheet
+    from vitruvian.use.files import write_text
+
+    if sheet is not None:
+        image_suffix(sheet)  # before the model looks
+    looked = find_suspects(Request(data, model, subset, beyond, sure, device, workers))
+    for line in looked.lines():
+        typer.echo(line)
+    write_text(out, looked.suspects.to_json())
+    typer.echo(f"written: {out}")
+    if sheet is not None and looked.suspects.suspects:
+        write_image(sheet, suspect_sheet(looked, count))
+        typer.echo(f"written: {sheet}")
 
 
 @app.command("pack")

@@ -33,6 +33,10 @@ def train(
     hold_out: Annotated[
         int, typer.Option(min=0, help="Photographs taken out of the training, to tune on.")
     ] = 0,
+    leave_out: Annotated[
+        list[Path] | None,
+        typer.Option(help="File of `data suspects`: labels that are not learnt from."),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key.sub=value, e.g. fits.0.epochs=20")
     ] = None,
@@ -70,5 +74,6 @@ def train(
             weights=tuple(weight or ()),
             convention=convention,
             hold_out=hold_out,
+            leave_out=tuple(leave_out or ()),
         )
     )

@@ -17,6 +17,7 @@ from vitruvian.data import open_data
 from vitruvian.data.balance import balanced_types
 from vitruvian.data.boxes import face_factor, start_from
 from vitruvian.data.people import People, hold_out
+from vitruvian.data.suspects import left_out
 from vitruvian.data.synthetic import figures
 from vitruvian.data.union import choose_skeleton, converted, known_convention, union
 from vitruvian.learn.devices import Place, bf16_pays, hardware, place
@@ -54,6 +55,7 @@ class Options:
     convention: str | None = None  # what left and right mean: "PC" or "OC"; None: as in the data
     stages: tuple[str, ...] = ()  # the recipe's fits of these alone; none: all
     hold_out: int = 0  # photographs taken out of `train`, which then are `tune`
+    leave_out: tuple[Path, ...] = ()  # files of suspect labels, which are not learnt from
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def run(options: Options) -> bool:
     if options.seed is not None:
         recipe = recipe.model_copy(update={"seed": options.seed})
     people, sources = open_training(
-        options.data, recipe.skeleton, options.convention, options.weights
+        options.data, recipe.skeleton, options.convention, options.weights, options.leave_out
     )
     recipe = recipe.model_copy(update={"skeleton": people.skeleton.name})
     people = hold_out(people, options.hold_out)
@@ -122,6 +124,7 @@ def open_training(
     skeleton: str,
     convention: str | None = None,
     weights: Sequence[float] = (),
+    leave_out: Sequence[Path] = (),
 ) -> tuple[People, tuple[Source, ...]]:
     """Data sets for a training, as one; and what each is.
 
@@ -129,8 +132,12 @@ def open_training(
     are put together in the skeleton called `skeleton`, if each has most of its joints, else in the
     first one's. No data: rendered figures with that skeleton.
 
+    Args:
+        leave_out: files of suspect labels, which become UNDEFINED where they are trained on.
+
     Raises:
-        UserError: a data set cannot be opened, they do not fit together, or weights do not fit them.
+        UserError: a data set or file cannot be opened, they do not fit together, or weights do not fit
+            them.
     """
     if weights and len(data) < 2:
         raise UserError("weights are for several data sets: give --data again, or no --weight")
@@ -138,6 +145,7 @@ def open_training(
     parts = [open_data(each, wanted) for each in data]
     if not parts:
         parts = [converted(figures(skeleton=find_skeleton(skeleton)), wanted)]
+    parts = left_out(parts, leave_out)
     people = union(parts, choose_skeleton(parts, skeleton), weights=weights or None)
     return people, tuple(
         Source(
@@ -302,6 +310,8 @@ def _command(options: Options) -> str:
         parts += ["--from", Path(options.start_from).name]
     if options.hold_out:
         parts += ["--hold-out", str(options.hold_out)]
+    for file in options.leave_out:
+        parts += ["--leave-out", file.name]
     if options.seed is not None:
         parts += ["--seed", str(options.seed)]
     if options.max_minutes is not None:

@@ -1,0 +1,175 @@
+"""Labels where a model is sure of another place: mistakes, or what it has yet to learn."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vitruvian.data import open_data
+from vitruvian.data.check import contact_sheet
+from vitruvian.data.people import People
+from vitruvian.data.suspects import Suspect, Suspects
+from vitruvian.types import State, UserError
+from vitruvian.use.evaluate import by_name, predict_people
+from vitruvian.use.predict import load
+
+BEYOND = 0.15  # of the person's extent: about half a torso of somebody who stands
+SURE = 0.5
+COUNT = 32  # persons on a sheet
+_PAIRS = 4  # side by side
+_SIDE = 200  # px of a tile
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `vitruvian data suspects` is told."""
+
+    data: str
+    model: str = "default"
+    subset: str | None = None  # None: `train` where there is one
+    beyond: float = BEYOND
+    sure: float = SURE
+    device: str = "auto"
+    workers: int = 2
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A data set seen by a model."""
+
+    people: People
+    xy: np.ndarray  # (N, J, 2) xy_image, the joints of the data set; NaN where there is no answer
+    score: np.ndarray  # (N, J)
+    suspects: Suspects
+    unread: str  # about photographs that could not be read; "": none
+
+    def lines(self) -> Iterator[str]:
+        """What was found, in words."""
+        found = self.suspects
+        rows = found.suspects
+        persons = len({suspect.key for suspect in rows})
+        mirrored = sum(suspect.mirrored for suspect in rows)
+        if self.unread:
+            yield self.unread
+        yield (
+            f"{found.data} {found.subset}: {len(rows)} of {found.labels} labels "
+            f"({len(rows) / max(found.labels, 1):.1%}) of {persons} of {found.persons} persons lie "
+            f"beyond {found.beyond:g} of the person's extent from where {found.model} is sure of the "
+            f"joint (score {found.sure:g})"
+        )
+        if not rows:
+            yield "no label is suspect: a lower --beyond or --sure shows the next ones"
+        else:
+            yield f"{mirrored} of these ({mirrored / len(rows):.0%}) lie where it sees the other side"
+            counts = Counter(suspect.joint for suspect in rows).most_common()
+            yield "by joint: " + ", ".join(f"{joint} {count}" for joint, count in counts)
+
+
+def find_suspects(request: Request) -> Looked:
+    """Looks at each person in the box of the labelled joints, with the flip test.
+
+    Raises:
+        UserError: no such model, data set or subset, none of the joints is shared, the model means
+            another left, or not one photograph can be read.
+    """
+    model = load(request.model, request.device)
+    info = model.info
+    people = open_data(request.data, info.convention or None)
+    subset = request.subset or ("train" if "train" in people.subsets else "all")
+    people = people.subset(subset)
+    people = people.rows(np.flatnonzero(np.isfinite(people.box).all(1)))
+    shared = [name for name in people.skeleton.joint_names if name in info.skeleton.joint_names]
+    if not len(people) or not shared:
+        what = "nobody" if not len(people) else f"no joint of {info.name}"
+        raise UserError(f"data set {people.name!r}: {what} is labelled in {subset!r}")
+    seen = predict_people(
+        model.runner, people, people.box, info.crop, flip=True, workers=request.workers
+    )
+    unread = seen.skipped.summary()
+    if np.isnan(seen.xy).all():
+        raise UserError(f"not one photograph could be read: {unread}")
+    xy = by_name(seen.xy, info.skeleton, people.skeleton)
+    score = np.zeros(xy.shape[:2])
+    score[:, people.skeleton.index(*shared)] = seen.score[:, info.skeleton.index(*shared)]
+    found = suspicious(people, xy, score, request.beyond, request.sure)
+    looked_at = (people.state >= State.OCCLUDED) & np.isfinite(xy).all(-1)
+    values = Suspects(
+        data=people.name,
+        subset=subset,
+        convention=people.convention,
+        model=info.name,
+        beyond=request.beyond,
+        sure=request.sure,
+        labels=int(looked_at.sum()),
+        persons=int(looked_at.any(1).sum()),
+        suspects=found,
+    )
+    return Looked(people, xy, score, values, unread)
+
+
+def suspicious(
+    people: People, xy: np.ndarray, score: np.ndarray, beyond: float, sure: float
+) -> tuple[Suspect, ...]:
+    """The labels that answers contradict, row by row.
+
+    Args:
+        xy: (N, J, 2) answers, xy_image, NaN where there is none.
+        score: (N, J) of the answers.
+        beyond: error from which a label is suspect, as a share of the longer extent of the person's
+            located joints.
+        sure: score from which an answer counts.
+    """
+    located = people.state >= State.OCCLUDED
+    labelled = np.where(located[..., None], people.joints.astype(np.float64), np.nan)
+    low = np.where(located[..., None], labelled, np.inf).min(1)
+    high = np.where(located[..., None], labelled, -np.inf).max(1)
+    extent = np.maximum((high - low).max(1), 1.0)[:, None]  # one joint alone has none
+    error = np.linalg.norm(xy - labelled, axis=-1) / extent  # (N, J), NaN where it cannot be told
+    swap = people.skeleton.swap
+    mirrored = np.linalg.norm(xy[:, swap] - labelled, axis=-1) / extent <= beyond / 2
+    names = people.skeleton.joint_names
+    rows, joints = np.nonzero((error > beyond) & (score >= sure))
+    return tuple(
+        Suspect(
+            key=int(people.key[row]),
+            label=people.label(row),
+            joint=names[joint],
+            error=round(float(error[row, joint]), 4),
+            score=round(float(score[row, joint]), 4),
+            mirrored=bool(mirrored[row, joint]),
+        )
+        for row, joint in zip(rows.tolist(), joints.tolist(), strict=True)
+    )
+
+
+def suspect_sheet(looked: Looked, count: int = COUNT) -> np.ndarray:
+    """The persons with the surest suspects, RGB uint8: labels on the left, answers beside them.
+
+    Right and left have the colours of `draw`; of the answers, those that contradict a label are bright.
+
+    Raises:
+        ValueError: nothing is suspect.
+    """
+    people = looked.people
+    weight: dict[int, float] = defaultdict(float)
+    for suspect in looked.suspects.suspects:
+        weight[suspect.key] += suspect.score
+    if not weight:
+        raise ValueError("no label is suspect")
+    place = {int(key): row for row, key in enumerate(people.key)}
+    rows = np.array([place[key] for key in sorted(weight, key=lambda key: -weight[key])[:count]])
+    names = people.skeleton.joint_names
+    answers = np.where(np.isfinite(looked.xy).all(-1), State.OCCLUDED, State.MISSING)
+    for suspect in looked.suspects.suspects:
+        answers[place[suspect.key], names.index(suspect.joint)] = State.VISIBLE
+    labelled = replace(
+        people, state=np.where(people.state >= State.OCCLUDED, np.uint8(State.VISIBLE), 0)
+    )
+    answered = replace(people, joints=np.nan_to_num(looked.xy), state=answers.astype(np.uint8))
+    left = contact_sheet(labelled, rows, _PAIRS, _SIDE)
+    right = contact_sheet(answered, rows, _PAIRS, _SIDE)
+    tiles = [half[:, i * _SIDE : (i + 1) * _SIDE] for i in range(_PAIRS) for half in (left, right)]
+    return np.concatenate(tiles, axis=1)

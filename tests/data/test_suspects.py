@@ -1,0 +1,106 @@
+"""A file of suspect labels, and that these alone are left out of a training."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vitruvian.data.people import People
+from vitruvian.data.suspects import Suspect, Suspects, leave_out, left_out, read_suspects
+from vitruvian.data.synthetic import figures
+from vitruvian.types import State, UserError
+
+
+@pytest.fixture
+def people() -> People:
+    made = figures(5, seed=3, side=64)
+    subsets = {"train": np.array([0, 1, 2]), "tune": np.array([3, 4])}
+    return replace(made, key=np.array([10, 11, 12, 13, 14]), subsets=subsets)
+
+
+def suspects(people: People, *labels: tuple[int, str]) -> Suspects:
+    rows = tuple(Suspect(key, f"{key}.jpg", joint, 0.4, 0.9, False) for key, joint in labels)
+    return Suspects(people.name, "train", people.convention, "m", 0.15, 0.5, 70, 5, rows)
+
+
+def test_the_file_comes_back(people: People, tmp_path: Path) -> None:
+    for found in (suspects(people), suspects(people, (11, "left_knee"), (12, "neck"))):
+        file = tmp_path / "s.json"
+        file.write_text(found.to_json())
+        assert read_suspects(file) == found
+
+
+def test_labels_of_training_rows_become_undefined(people: People) -> None:
+    knee, neck = people.skeleton.index("left_knee", "neck")
+    found = suspects(people, (11, "left_knee"), (10, "neck"), (14, "neck"))
+    kept = leave_out(people, found)
+    changed = np.argwhere(kept.state != people.state).tolist()
+    assert changed == [[0, neck], [1, knee]]  # key 14 is of `tune`
+    assert (kept.state[[0, 1], [neck, knee]] == State.UNDEFINED).all()
+    assert (kept.joints[[0, 1], [neck, knee]] == 0).all()
+    np.testing.assert_array_equal(kept.box, people.box)
+    assert people.state[0, neck] >= State.OCCLUDED
+    assert kept.provenance.startswith(f"{people.provenance}; 2 suspect labels left out (")
+    other = leave_out(people, suspects(people, (11, "left_knee"), (10, "head_top")))
+    assert other.provenance != kept.provenance  # a run that goes on must have left out the same
+
+
+def test_a_data_set_without_subsets_is_trained_on_as_a_whole(people: People) -> None:
+    whole = replace(people, subsets={})
+    neck = people.skeleton.index("neck")[0]
+    assert leave_out(whole, suspects(whole, (14, "neck"))).state[4, neck] == State.UNDEFINED
+
+
+def test_a_label_that_is_missing_stays_so(people: People) -> None:
+    neck = people.skeleton.index("neck")[0]
+    people.state[0, neck] = State.MISSING
+    assert leave_out(people, suspects(people, (10, "neck"))).state[0, neck] == State.MISSING
+
+
+@pytest.mark.parametrize("label", [(99, "neck"), (10, "tail")])
+def test_suspects_of_other_rows_are_refused(people: People, label: tuple[int, str]) -> None:
+    with pytest.raises(UserError, match=f"has '{label[1]}' of {label[0]}.jpg, not of these 5 rows"):
+        leave_out(people, suspects(people, label))
+
+
+def test_suspects_of_another_data_set_or_convention_are_refused(people: People) -> None:
+    found = suspects(people, (10, "neck"))
+    with pytest.raises(UserError, match="of data set 'other', not of these 5 rows"):
+        leave_out(people, replace(found, data="other"))
+    with pytest.raises(UserError, match="mean OC sides, the training PC"):
+        leave_out(people, replace(found, convention="OC"))
+
+
+def test_files_find_their_data_set_by_name(people: People, tmp_path: Path) -> None:
+    one, other = people, replace(people, name="other")
+    file = tmp_path / "s.json"
+    file.write_text(suspects(other, (10, "neck")).to_json())
+    same, changed = left_out([one, other], [file])
+    assert same is one
+    assert (changed.state != other.state).sum() == 1
+    with pytest.raises(UserError, match=r"s.json has suspect labels of data set 'other'.* figures"):
+        left_out([one], [file])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"format": 1}', '{"format": 2, "suspects": []}', "\xff"]
+)
+def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "s.json"
+    file.write_text(text, encoding="latin-1")
+    with pytest.raises(UserError, match="is no file of suspect labels"):
+        read_suspects(file)
+
+
+def test_a_suspect_of_another_form_is_refused(people: People, tmp_path: Path) -> None:
+    values = json.loads(suspects(people, (10, "neck")).to_json())
+    values["suspects"][0]["key"] = "ten"
+    (tmp_path / "s.json").write_text(json.dumps(values))
+    with pytest.raises(UserError, match="is no file of suspect labels"):
+        read_suspects(tmp_path / "s.json")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_suspects(tmp_path / "none.json")

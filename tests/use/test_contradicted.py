@@ -1,0 +1,108 @@
+"""Which labels an answer contradicts, by hand; and the picture of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vitruvian import geometry
+from vitruvian.data.people import People
+from vitruvian.data.suspects import Suspects
+from vitruvian.data.synthetic import figures
+from vitruvian.draw import SIDE_COLOURS
+from vitruvian.types import State
+from vitruvian.use.contradicted import Looked, suspect_sheet, suspicious
+
+
+@pytest.fixture
+def people() -> People:
+    """Six persons with one pose of 100 px extent."""
+    made = figures(6, seed=5, side=128)
+    pose = made.joints[0] - made.joints[0].min(0)
+    joints = np.broadcast_to(100 * pose / pose.max() + 10, made.joints.shape).astype(np.float32)
+    state = np.full(made.state.shape, State.VISIBLE, np.uint8)
+    return replace(made, joints=joints, state=state, box=geometry.box_of_joints(joints, state == 3))
+
+
+def found(people, xy, score=0.9, beyond=0.15, sure=0.5):
+    scores = np.broadcast_to(np.float64(score), xy.shape[:2])
+    return [
+        (s.key, s.joint, s.error, s.mirrored) for s in suspicious(people, xy, scores, beyond, sure)
+    ]
+
+
+def test_a_label_is_suspect_beyond_a_share_of_the_extent(people):
+    xy, neck = people.joints.astype(float), people.skeleton.index("neck")[0]
+    xy[1, neck, 0] += 16  # of 100 px
+    xy[2, neck, 1] -= 14
+    key = int(people.key[1])
+    assert found(people, xy) == [(key, "neck", 0.16, False)]
+    assert found(people, xy, beyond=0.17) == []
+    assert len(found(people, xy, beyond=0.13)) == 2
+
+
+def test_an_unsure_answer_contradicts_nothing(people):
+    xy, neck = people.joints.astype(float), people.skeleton.index("neck")[0]
+    xy[1, neck, 0] += 50
+    assert found(people, xy, score=0.49) == []
+    assert len(found(people, xy, score=0.5)) == 1
+
+
+def test_exchanged_sides_are_told(people):
+    xy = people.joints.astype(float)
+    xy[3] = xy[3, people.skeleton.swap]
+    rows = found(people, xy, beyond=0.02)
+    assert {row[0] for row in rows} == {int(people.key[3])}
+    assert all(row[3] for row in rows)
+    assert {row[1] for row in rows} <= set(np.ravel(people.skeleton.flip_pairs))
+
+
+def test_what_is_not_labelled_or_not_answered_is_not_suspect(people):
+    xy, neck = people.joints + 60.0, people.skeleton.index("neck")[0]
+    people.state[:, neck] = State.MISSING
+    xy[:, people.skeleton.index("left_knee")] = np.nan
+    joints = {row[1] for row in found(people, xy)}
+    assert joints == set(people.skeleton.joint_names) - {"neck", "left_knee"}
+
+
+def test_one_joint_alone_has_no_extent(people):
+    people.state[:] = State.MISSING
+    people.state[:, 0] = State.VISIBLE
+    assert len(found(people, people.joints + 3.0)) == 6  # px stand for extents
+
+
+def looked(people, xy):
+    score = np.full(xy.shape[:2], 0.9)
+    rows = suspicious(people, xy, score, 0.15, 0.5)
+    values = Suspects(people.name, "all", "PC", "model", 0.15, 0.5, 84, 6, rows)
+    return Looked(people, xy, score, values, "")
+
+
+def test_the_picture_shows_answers_beside_labels(people):
+    xy = people.joints.astype(float)
+    xy[4] = np.nan
+    xy[4, people.skeleton.index("left_wrist")] = (20, 70)
+    sheet = suspect_sheet(looked(people, xy), count=3)
+    assert sheet.shape == (200, 1600, 3)
+    bright = np.abs(sheet.astype(int) - SIDE_COLOURS["left"]).max(-1) < 8
+    labels, answers = bright[:, :200].sum(), bright[:, 200:400].sum()
+    assert labels > 4 * answers > 0  # one joint of that side alone is bright
+
+
+def test_words_count_labels_and_persons(people):
+    xy = people.joints.astype(float)
+    xy[[1, 4]] = xy[[1, 4]][:, people.skeleton.swap]
+    lines = list(looked(people, xy).lines())
+    many = len(looked(people, xy).suspects.suspects)
+    assert lines[0].startswith(f"{people.name} all: {many} of 84 labels (")
+    assert "of 2 of 6 persons" in lines[0]
+    assert lines[1] == f"{many} of these (100%) lie where it sees the other side"
+
+
+def test_no_suspects_no_picture(people):
+    nothing = looked(people, people.joints.astype(float))
+    assert list(nothing.lines())[1].startswith("no label is suspect")
+    with pytest.raises(ValueError, match="no label is suspect"):
+        suspect_sheet(nothing)

@@ -84,6 +84,7 @@ def test_the_flip_graph_of_a_folder_becomes_whole(tmp_path: Path) -> None:
     ("more", "message"),
     [
         ({"source": "default"}, "is no run: of a model folder there is --int8"),
+        ({"source": "default", "int8": True, "precision": "int8"}, "and default is a model: leave"),
         ({"source": "default", "int8": True}, "add --data NAME=PATH"),
         ({"source": "default", "flip": True}, "--out NAME.onnx"),
         ({"source": "nothing", "int8": True}, "no model 'nothing'"),

@@ -29,8 +29,9 @@ def export(
         bool, typer.Option("--flip", help="NAME.onnx with the flip test inside: twice the work.")
     ] = False,
     weights: Annotated[
-        str, typer.Option(help="How weights are stored: single, half or int8.")
-    ] = "half",
+        str | None,
+        typer.Option(help="How a run's weights are stored: single, int8, or half, as without."),
+    ] = None,
     workers: Annotated[int, typer.Option(min=0)] = 2,
 ) -> None:
     """Make a model folder: weights, ONNX graphs, parity, scores and a card; or one ONNX file."""
@@ -44,7 +45,7 @@ def export(
             data,
             int8=int8,
             flip=flip,
-            precision=precision_of(weights),
+            precision=None if weights is None else precision_of(weights),
             workers=workers,
         )
     )

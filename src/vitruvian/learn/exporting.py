@@ -32,7 +32,7 @@ class Request:
     data: str | None = None
     int8: bool = False
     flip: bool = False  # of a single file: the graph with the flip test
-    precision: Precision = "half"  # of stored weights
+    precision: Precision | None = None  # of a run's stored weights; None: half
     workers: int = 2
 
 
@@ -52,10 +52,15 @@ def export(request: Request) -> None:
         raise UserError(
             f"{request.source} is no run: of a model folder there is --int8 or --out NAME.onnx to make"
         )
+    if request.precision and not is_run:
+        raise UserError(
+            f"--weights says how a run's are stored, and {request.source} is a model: leave it out"
+        )
     with tempfile.TemporaryDirectory() as beside:
         folder = Path(beside) / "model" if bare or request.int8 else request.out
         if is_run:
-            ship(run, folder, request.data, precision=request.precision, workers=request.workers)
+            precision = request.precision or "half"
+            ship(run, folder, request.data, precision=precision, workers=request.workers)
         else:
             folder = find_model(request.source)
         if request.int8:

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from vitruvian.data.people import People
-from vitruvian.data.suspects import Suspect, Suspects, leave_out, left_out, read_suspects
+from vitruvian.data.suspects import (
+    Suspect,
+    Suspects,
+    Suspicion,
+    correct,
+    leave_out,
+    read_suspects,
+)
 from vitruvian.data.synthetic import figures
 from vitruvian.types import State, UserError
 
@@ -23,7 +30,14 @@ def people() -> People:
 
 
 def suspects(people: People, *labels: tuple[int, str]) -> Suspects:
-    rows = tuple(Suspect(key, f"{key}.jpg", joint, 0.4, 0.9, False) for key, joint in labels)
+    names, places = people.skeleton.joint_names, dict(zip(people.key, people.joints, strict=True))
+
+    def suspect(key: int, joint: str) -> Suspect:
+        known = key in places and joint in names
+        x, y = places[key][names.index(joint)].tolist() if known else (0.0, 0.0)
+        return Suspect(key, f"{key}.jpg", joint, 0.4, 0.9, (x, y), (7.5, key), False)
+
+    rows = tuple(suspect(key, joint) for key, joint in labels)
     return Suspects(people.name, "train", people.convention, "m", 0.15, 0.5, 70, 5, rows)
 
 
@@ -47,6 +61,29 @@ def test_labels_of_training_rows_become_undefined(people: People) -> None:
     assert kept.provenance.startswith(f"{people.provenance}; 2 suspect labels left out (")
     other = leave_out(people, suspects(people, (11, "left_knee"), (10, "head_top")))
     assert other.provenance != kept.provenance  # a run that goes on must have left out the same
+
+
+def test_answers_stand_where_labels_were(people: People) -> None:
+    neck = people.skeleton.index("neck")[0]
+    found = suspects(people, (11, "neck"), (14, "neck"))
+    kept = correct(people, found)
+    assert np.argwhere((kept.joints != people.joints).any(-1)).tolist() == [[1, neck]]
+    assert kept.joints[1, neck].tolist() == [7.5, 11]
+    assert kept.state is people.state
+    assert "; 1 suspect labels replaced by answers of m (" in kept.provenance
+    moved = replace(found, suspects=tuple(replace(s, answer=(1.0, 2.0)) for s in found.suspects))
+    assert correct(people, moved).provenance != kept.provenance
+
+
+def test_answers_to_another_copy_are_refused(people: People) -> None:
+    """A pack's coordinates are px of its crops."""
+    found = suspects(people, (11, "neck"))
+    moved = replace(people, joints=people.joints * np.float32(0.5))
+    with pytest.raises(
+        UserError, match=r"neck of 11.jpg is labelled at .* look for suspects in this"
+    ):
+        correct(moved, found)
+    assert (leave_out(moved, found).state != moved.state).sum() == 1  # needs no coordinates
 
 
 def test_a_data_set_without_subsets_is_trained_on_as_a_whole(people: People) -> None:
@@ -79,11 +116,13 @@ def test_files_find_their_data_set_by_name(people: People, tmp_path: Path) -> No
     one, other = people, replace(people, name="other")
     file = tmp_path / "s.json"
     file.write_text(suspects(other, (10, "neck")).to_json())
-    same, changed = left_out([one, other], [file])
+    same, changed = Suspicion((file,)).mend([one, other])
     assert same is one
     assert (changed.state != other.state).sum() == 1
+    assert Suspicion(correct=(file,)).mend([other])[0].joints[0].tolist().count([7.5, 10]) == 1
+    assert Suspicion().mend([one]) == [one]
     with pytest.raises(UserError, match=r"s.json has suspect labels of data set 'other'.* figures"):
-        left_out([one], [file])
+        Suspicion((file,)).mend([one])
 
 
 @pytest.mark.parametrize(
@@ -98,9 +137,10 @@ def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_suspect_of_another_form_is_refused(people: People, tmp_path: Path) -> None:
     values = json.loads(suspects(people, (10, "neck")).to_json())
-    values["suspects"][0]["key"] = "ten"
-    (tmp_path / "s.json").write_text(json.dumps(values))
-    with pytest.raises(UserError, match="is no file of suspect labels"):
-        read_suspects(tmp_path / "s.json")
+    for wrong in ({"key": "ten"}, {"answer": [1]}, {"answer": "ab"}, {"hue": 3}):
+        row = values["suspects"][0] | wrong
+        (tmp_path / "s.json").write_text(json.dumps(values | {"suspects": [row]}))
+        with pytest.raises(UserError, match="is no file of suspect labels"):
+            read_suspects(tmp_path / "s.json")
     with pytest.raises(UserError, match="cannot be read"):
         read_suspects(tmp_path / "none.json")

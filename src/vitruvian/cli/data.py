@@ -46,7 +46,9 @@ def check(
 @app.command("suspects")
 def suspects(
     data: Annotated[str, typer.Argument(help="name=folder, e.g. lspet=DIR")],
-    out: Annotated[Path, typer.Option(help="The file to write, for `train --leave-out`.")],
+    out: Annotated[
+        Path, typer.Option(help="The file to write, for `train --leave-out` or `--correct`.")
+    ],
     model: Annotated[
         str, typer.Option(help="A run, a model folder, a bundled model, or default.")
     ] = "default",

@@ -37,6 +37,10 @@ def train(
         list[Path] | None,
         typer.Option(help="File of `data suspects`: labels that are not learnt from."),
     ] = None,
+    correct: Annotated[
+        list[Path] | None,
+        typer.Option(help="The same file: the model's answers are learnt in their place."),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key.sub=value, e.g. fits.0.epochs=20")
     ] = None,
@@ -75,5 +79,6 @@ def train(
             convention=convention,
             hold_out=hold_out,
             leave_out=tuple(leave_out or ()),
+            correct=tuple(correct or ()),
         )
     )

@@ -1,4 +1,4 @@
-"""Labels that a model contradicts, as a file, and a data set without them.
+"""Labels that a model contradicts, as a file, and a data set without them or with the model's answers.
 
 The file is JSON:
 
@@ -8,7 +8,8 @@ The file is JSON:
     sure          score from which the model counts as sure
     labels        how many were looked at; persons likewise
     suspects      one a label: key (of the row), label (what messages call the row), joint, error,
-                  score, mirrored (the model's answer for the other side lies on the label)
+                  score, at and answer (xy_image of label and answer), mirrored (the answer for the
+                  other side lies on the label)
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +27,7 @@ from vitruvian.data.people import People
 from vitruvian.types import State, UserError
 
 FORMAT = 1
+_SAME = 0.02  # px, more than what rounding to 0.01 does
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Suspect:
     joint: str
     error: float
     score: float
+    at: tuple[float, float]  # xy_image, where the label is
+    answer: tuple[float, float]  # xy_image
     mirrored: bool
 
 
@@ -70,10 +75,7 @@ def read_suspects(path: Path) -> Suspects:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values.pop("format") != FORMAT:
             raise ValueError
-        rows = tuple(Suspect(**row) for row in values.pop("suspects"))
-        for row in rows:
-            if not isinstance(row.key, int) or not isinstance(row.joint, str):
-                raise ValueError
+        rows = tuple(_suspect(**row) for row in values.pop("suspects"))
         return Suspects(suspects=rows, **values)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from None
@@ -81,6 +83,13 @@ def read_suspects(path: Path) -> Suspects:
         raise UserError(
             f"{path} is no file of suspect labels: `vitruvian data suspects` writes one"
         ) from None
+
+
+def _suspect(key: int, joint: str, at: list[float], answer: list[float], **more: Any) -> Suspect:
+    if not isinstance(key, int) or not isinstance(joint, str):
+        raise ValueError
+    (x, y), (x_answer, y_answer) = map(float, at), map(float, answer)
+    return Suspect(key=key, joint=joint, at=(x, y), answer=(x_answer, y_answer), **more)
 
 
 def leave_out(people: People, suspects: Suspects) -> People:
@@ -91,6 +100,40 @@ def leave_out(people: People, suspects: Suspects) -> People:
     Raises:
         UserError: the suspects are of another data set, or of the other convention.
     """
+    out, _ = _where(people, suspects)
+    return replace(
+        people,
+        joints=np.where(out[..., None], np.float32(0), people.joints),
+        state=np.where(out, np.uint8(State.UNDEFINED), people.state),
+        provenance=f"{people.provenance}; {out.sum()} suspect labels left out ({_digest(out)})",
+    )
+
+
+def correct(people: People, suspects: Suspects) -> People:
+    """As `leave_out`, but the model's answers stand where the suspect labels were.
+
+    Raises:
+        UserError: also where labels are not where they were looked at: of another copy, or changed since.
+    """
+    out, answers = _where(people, suspects)
+    names, rows = people.skeleton.joint_names, {int(k): row for row, k in enumerate(people.key)}
+    for one in suspects.suspects:
+        at = people.joints[rows[one.key], names.index(one.joint)]
+        if np.abs(at - one.at).max() > _SAME:
+            raise UserError(
+                f"{one.joint} of {one.label} is labelled at {at.round(1).tolist()} px, the answer is to "
+                f"a label at {list(one.at)}: look for suspects in this copy of {people.name!r}"
+            )
+    return replace(
+        people,
+        joints=np.where(out[..., None], answers, people.joints),
+        provenance=f"{people.provenance}; {out.sum()} suspect labels replaced by answers of "
+        f"{suspects.model} ({_digest(answers)})",
+    )
+
+
+def _where(people: People, suspects: Suspects) -> tuple[np.ndarray, np.ndarray]:
+    """Which labels (N, J) are meant, and the answers (N, J, 2) float32 there."""
     rows = {int(key): row for row, key in enumerate(people.key)}
     names = people.skeleton.joint_names
     if suspects.convention != people.convention:
@@ -110,33 +153,42 @@ def leave_out(people: People, suspects: Suspects) -> People:
     trained = np.zeros(len(people), bool)
     trained[people.subsets.get("train", np.arange(len(people)))] = True
     out = np.zeros(people.state.shape, bool)
+    answers = np.zeros(people.joints.shape, np.float32)
     for suspect in suspects.suspects:
-        out[rows[suspect.key], names.index(suspect.joint)] = True
+        place = rows[suspect.key], names.index(suspect.joint)
+        out[place], answers[place] = True, suspect.answer
     out &= trained[:, None] & (people.state >= State.OCCLUDED)
-    which = zlib.crc32(np.packbits(out).tobytes())
-    return replace(
-        people,
-        joints=np.where(out[..., None], np.float32(0), people.joints),
-        state=np.where(out, np.uint8(State.UNDEFINED), people.state),
-        provenance=f"{people.provenance}; {out.sum()} suspect labels left out ({which:08x})",
-    )
+    return out, answers
 
 
-def left_out(parts: Iterable[People], files: Iterable[Path]) -> list[People]:
-    """Data sets, each without the suspects that files have of it.
+def _digest(values: np.ndarray) -> str:
+    return f"{zlib.crc32(np.ascontiguousarray(values).tobytes()):08x}"
 
-    Raises:
-        UserError: a file cannot be read, or is of none of them.
-    """
-    kept = list(parts)
-    for file in files:
-        suspects = read_suspects(file)
-        places = [i for i, people in enumerate(kept) if people.name == suspects.data]
-        if not places:
-            known = ", ".join(people.name for people in kept)
-            raise UserError(
-                f"{file} has suspect labels of data set {suspects.data!r}, the training is on {known}"
-            )
-        for place in places:
-            kept[place] = leave_out(kept[place], suspects)
-    return kept
+
+@dataclass(frozen=True)
+class Suspicion:
+    """Files of suspect labels, and what becomes of them in a training."""
+
+    leave_out: tuple[Path, ...] = ()
+    correct: tuple[Path, ...] = ()
+
+    def mend(self, parts: Iterable[People]) -> list[People]:
+        """Data sets, each without the suspects that files have of it, or with answers in their place.
+
+        Raises:
+            UserError: a file cannot be read, or is of none of them.
+        """
+        people = list(parts)
+        for change, files in ((leave_out, self.leave_out), (correct, self.correct)):
+            for file in files:
+                suspects = read_suspects(file)
+                places = [i for i, part in enumerate(people) if part.name == suspects.data]
+                if not places:
+                    known = ", ".join(part.name for part in people)
+                    raise UserError(
+                        f"{file} has suspect labels of data set {suspects.data!r}, the training is on "
+                        f"{known}"
+                    )
+                for place in places:
+                    people[place] = change(people[place], suspects)
+        return people

@@ -17,7 +17,7 @@ from vitruvian.data import open_data
 from vitruvian.data.balance import balanced_types
 from vitruvian.data.boxes import face_factor, start_from
 from vitruvian.data.people import People, hold_out
-from vitruvian.data.suspects import left_out
+from vitruvian.data.suspects import Suspicion
 from vitruvian.data.synthetic import figures
 from vitruvian.data.union import choose_skeleton, converted, known_convention, union
 from vitruvian.learn.devices import Place, bf16_pays, hardware, place
@@ -56,6 +56,7 @@ class Options:
     stages: tuple[str, ...] = ()  # the recipe's fits of these alone; none: all
     hold_out: int = 0  # photographs taken out of `train`, which then are `tune`
     leave_out: tuple[Path, ...] = ()  # files of suspect labels, which are not learnt from
+    correct: tuple[Path, ...] = ()  # the same, where a model's answers are learnt in their place
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,11 @@ def run(options: Options) -> bool:
     if options.seed is not None:
         recipe = recipe.model_copy(update={"seed": options.seed})
     people, sources = open_training(
-        options.data, recipe.skeleton, options.convention, options.weights, options.leave_out
+        options.data,
+        recipe.skeleton,
+        options.convention,
+        options.weights,
+        Suspicion(options.leave_out, options.correct),
     )
     recipe = recipe.model_copy(update={"skeleton": people.skeleton.name})
     people = hold_out(people, options.hold_out)
@@ -124,7 +129,7 @@ def open_training(
     skeleton: str,
     convention: str | None = None,
     weights: Sequence[float] = (),
-    leave_out: Sequence[Path] = (),
+    suspicion: Suspicion = Suspicion(),  # noqa: B008
 ) -> tuple[People, tuple[Source, ...]]:
     """Data sets for a training, as one; and what each is.
 
@@ -133,7 +138,7 @@ def open_training(
     first one's. No data: rendered figures with that skeleton.
 
     Args:
-        leave_out: files of suspect labels, which become UNDEFINED where they are trained on.
+        suspicion: labels that are not learnt from, or not as they stand.
 
     Raises:
         UserError: a data set or file cannot be opened, they do not fit together, or weights do not fit
@@ -145,7 +150,7 @@ def open_training(
     parts = [open_data(each, wanted) for each in data]
     if not parts:
         parts = [converted(figures(skeleton=find_skeleton(skeleton)), wanted)]
-    parts = left_out(parts, leave_out)
+    parts = suspicion.mend(parts)
     people = union(parts, choose_skeleton(parts, skeleton), weights=weights or None)
     return people, tuple(
         Source(
@@ -312,6 +317,8 @@ def _command(options: Options) -> str:
         parts += ["--hold-out", str(options.hold_out)]
     for file in options.leave_out:
         parts += ["--leave-out", file.name]
+    for file in options.correct:
+        parts += ["--correct", file.name]
     if options.seed is not None:
         parts += ["--seed", str(options.seed)]
     if options.max_minutes is not None:

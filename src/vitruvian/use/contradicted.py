@@ -139,10 +139,16 @@ def suspicious(
             joint=names[joint],
             error=round(float(error[row, joint]), 4),
             score=round(float(score[row, joint]), 4),
+            at=_rounded(people.joints[row, joint]),
+            answer=_rounded(xy[row, joint]),
             mirrored=bool(mirrored[row, joint]),
         )
         for row, joint in zip(rows.tolist(), joints.tolist(), strict=True)
     )
+
+
+def _rounded(xy: np.ndarray) -> tuple[float, float]:
+    return round(float(xy[0]), 2), round(float(xy[1]), 2)
 
 
 def suspect_sheet(looked: Looked, count: int = COUNT) -> np.ndarray:

@@ -31,6 +31,7 @@ def test_a_page(tmp_path: Path, monkeypatch) -> None:
     cells = f"| {effect:+.1f} | {low:.1f} to {high:.1f} | 3 | 6 |"
     assert f"| [X1](#x1) | Good is better than base | rendered | reproduced {cells}" in text
     assert "| [X3](#x3) | Gains over others | - | not testable | - | - | - | - |" in text
+    assert "- reproduced, 1 of 4 rows: X1 rendered\n" in text
     assert f"| good above base {cells} reproduced |" in text
     assert "rendered: **reproduced**. `vitruvian claims run X1 --tier rendered`" in text
     assert (

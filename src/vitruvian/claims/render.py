@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import get_args
 
 from vitruvian.claims.bootstrap import RESAMPLES, coverage
 from vitruvian.claims.ledger import arms
 from vitruvian.claims.model import BATCH, TIERS, Claim, Tier, Training
 from vitruvian.claims.raw import Raw, Store
-from vitruvian.claims.rows import MOST_SEEDS, Row, rows_of
+from vitruvian.claims.rows import MOST_SEEDS, Row, State, rows_of
 from vitruvian.claims.table import interval, number
 
 COMMAND = "vitruvian claims report"
@@ -25,6 +26,7 @@ def page(claims: Sequence[Claim], store: Store) -> str:
         f"# The papers' claims\n\nMade by `{COMMAND}` from the files of `src/vitruvian/claims/raw`. "
         "Do not edit.",
         _reading(),
+        _standing([row for each in rows.values() for row in each]),
         _summary([row for each in rows.values() for row in each]),
         _cost(claims, store),
         *(_section(claim, rows[claim.id], store) for claim in claims),
@@ -65,6 +67,16 @@ def _settings(tier: Tier) -> str:
 
 def _data(tier: Tier) -> str:
     return "rendered figures" if tier.data is None else f"{tier.data.upper()}'s photographs"
+
+
+def _standing(rows: Sequence[Row]) -> str:
+    """How many rows there are of each state, and which."""
+    lines = []
+    for state in get_args(State):
+        names = [f"{row.id} {row.tier or ''}".strip() for row in rows if row.state == state]
+        if names:
+            lines.append(f"- {state}, {len(names)} of {len(rows)} rows: {', '.join(names)}")
+    return "\n".join(lines)
 
 
 def _summary(rows: Iterable[Row]) -> str:

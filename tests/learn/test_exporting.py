@@ -38,6 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_folder_in_8_bits_says_what_it_costs(folder: Path) -> None:
     info = read_model(folder / "int8")
     assert info.int8 is not None
@@ -55,6 +56,7 @@ def test_a_folder_in_8_bits_says_what_it_costs(folder: Path) -> None:
     assert poses.xy.shape == (1, 14, 2)
 
 
+@pytest.mark.slow
 def test_one_file_says_what_it_answers(folder: Path, tmp_path: Path) -> None:
     export(Request(str(folder / "int8"), tmp_path / "pose.onnx", flip=True))
     assert [path.name for path in tmp_path.iterdir()] == ["pose.onnx"]
@@ -96,6 +98,7 @@ def test_what_cannot_be_made(tmp_path: Path, more: dict, message: str) -> None:
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_8_bits_are_not_made_of_8_bits(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="in 8 bits already"):
         export(Request(str(folder / "int8"), tmp_path / "x", data="coco=none", int8=True))

@@ -15,15 +15,15 @@ from vitruvian.claims.rows import contrasted
 from vitruvian.claims.work import Shop
 
 pytestmark = pytest.mark.learn
-SMALL = replace(RENDERED, steps=150)  # a fifth of the tier's
-CLAIM = "D1"  # its first contrast: stage 2 of DeepPose above stage 1, of one model
+SMALL = replace(RENDERED, steps=240)  # a third of the tier's
+CLAIM, CONTRAST = "W2", 1  # an offset within the cell above none, of one net of Wang & Hao
 
 
 def test_a_contrast_has_the_sign_of_the_committed_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (claim,) = ledger.find_claims([CLAIM])
-    contrast = claim.at(RENDERED)[0]
+    contrast = claim.at(RENDERED)[CONTRAST]
     committed = contrasted(contrast, RENDERED, Store(RAW))
     if committed.effect is None:
         pytest.skip(f"{CLAIM} is not trained yet")

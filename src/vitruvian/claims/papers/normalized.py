@@ -177,8 +177,8 @@ CLAIMS: tuple[Claim, ...] = (
                 tiers=(RENDERED,),
             ),
         ),
-        note="One detector, frozen; the same nets with and without turning the maps, as many steps each. These "
-        "are few: what a refinement without normalization loses, more steps might give back.",
+        note="One detector, frozen; the same nets with and without turning the maps, as many steps each. "
+        "These are few: what a refinement without normalization loses, more steps might give back.",
     ),
     Claim(
         "S3",

@@ -280,6 +280,16 @@ def cases() -> list[Any]:
 every_case = pytest.mark.parametrize("case", cases())
 
 
+def slow_but_the_first() -> list[Any]:
+    """All cases and flips; those take seconds each that are no system's first with the flip test."""
+    return [
+        pytest.param(*case.values, flip, id=f"{flip}-{case.id}", marks=marks)
+        for case in cases()
+        for flip in (True, False)
+        for marks in [() if flip and str(case.id).endswith("-0") else (pytest.mark.slow,)]
+    ]
+
+
 def test_every_system_has_small_sizes() -> None:
     assert set(SMALL) == set(SYSTEMS), "a system needs a line in SMALL to be tested"
     for name, sizes in SMALL.items():
@@ -504,8 +514,7 @@ def test_model_folder_round_trip(
     assert one.score.equal(two.score)
 
 
-@every_case
-@pytest.mark.parametrize("flip", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("case", "flip"), slow_but_the_first())
 def test_onnx_equals_net(case: Case, flip: bool) -> None:
     """The exported graph gives the net's own answers, for any batch size."""
     net, image = case.net().eval(), case.batch().image

@@ -100,7 +100,7 @@ def leave_out(people: People, suspects: Suspects) -> People:
     Raises:
         UserError: the suspects are of another data set, or of the other convention.
     """
-    out, _ = _where(people, suspects)
+    out, _, _ = _where(people, suspects)
     return replace(
         people,
         joints=np.where(out[..., None], np.float32(0), people.joints),
@@ -115,15 +115,16 @@ def correct(people: People, suspects: Suspects) -> People:
     Raises:
         UserError: also where labels are not where they were looked at: of another copy, or changed since.
     """
-    out, answers = _where(people, suspects)
-    names, rows = people.skeleton.joint_names, {int(k): row for row, k in enumerate(people.key)}
-    for one in suspects.suspects:
-        at = people.joints[rows[one.key], names.index(one.joint)]
-        if np.abs(at - one.at).max() > _SAME:
-            raise UserError(
-                f"{one.joint} of {one.label} is labelled at {at.round(1).tolist()} px, the answer is to "
-                f"a label at {list(one.at)}: look for suspects in this copy of {people.name!r}"
-            )
+    out, at, answers = _where(people, suspects)
+    moved = np.argwhere(out & (np.abs(people.joints - at).max(-1) > _SAME))
+    if len(moved):
+        row, joint = moved[0].tolist()
+        label = next(s.label for s in suspects.suspects if s.key == people.key[row])
+        raise UserError(
+            f"{people.skeleton.joint_names[joint]} of {label} is labelled at "
+            f"{people.joints[row, joint].round(1).tolist()} px, the answer is to a label at "
+            f"{at[row, joint].round(1).tolist()}: look for suspects in this copy of {people.name!r}"
+        )
     return replace(
         people,
         joints=np.where(out[..., None], answers, people.joints),
@@ -132,8 +133,8 @@ def correct(people: People, suspects: Suspects) -> People:
     )
 
 
-def _where(people: People, suspects: Suspects) -> tuple[np.ndarray, np.ndarray]:
-    """Which labels (N, J) are meant, and the answers (N, J, 2) float32 there."""
+def _where(people: People, suspects: Suspects) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which labels (N, J) are meant, and where they and the answers were (N, J, 2) float32."""
     rows = {int(key): row for row, key in enumerate(people.key)}
     names = people.skeleton.joint_names
     if suspects.convention != people.convention:
@@ -153,12 +154,12 @@ def _where(people: People, suspects: Suspects) -> tuple[np.ndarray, np.ndarray]:
     trained = np.zeros(len(people), bool)
     trained[people.subsets.get("train", np.arange(len(people)))] = True
     out = np.zeros(people.state.shape, bool)
-    answers = np.zeros(people.joints.shape, np.float32)
+    at, answers = (np.zeros(people.joints.shape, np.float32) for _ in range(2))
     for suspect in suspects.suspects:
         place = rows[suspect.key], names.index(suspect.joint)
-        out[place], answers[place] = True, suspect.answer
+        out[place], at[place], answers[place] = True, suspect.at, suspect.answer
     out &= trained[:, None] & (people.state >= State.OCCLUDED)
-    return out, answers
+    return out, at, answers
 
 
 def _digest(values: np.ndarray) -> str:

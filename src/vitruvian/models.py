@@ -40,7 +40,7 @@ from vitruvian.types import Convention, UserError
 from vitruvian.weights import restored, weights_bytes
 
 FORMAT = 1
-MOST_PASSES = 3
+MOST_PASSES = 5
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 GRAPH, FLIP_GRAPH = "model.onnx", "model.flip.onnx"
 FILES = (WEIGHTS, GRAPH, FLIP_GRAPH, CONFIG, CARD)
@@ -81,7 +81,7 @@ class Predict(_Part):
     face_factor: float | None = Field(default=None, gt=0)  # first look: a face's box x this
     box_threshold: float = Field(
         default=0.15, ge=0, le=1
-    )  # of the joints that a next box is made of
+    )  # in videos, of a joint that is found: who has fewer than three is lost
 
 
 class DataUsed(_Part):

@@ -15,12 +15,12 @@ from vitruvian.measure.protocol_table import PROTOCOLS
 from vitruvian.models import Predict
 from vitruvian.skeleton import LSP, Skeleton
 from vitruvian.types import UserError
-from vitruvian.use.boxes import boxes_of_poses
 from vitruvian.use.evaluate import (
     answered,
     by_name,
     evaluate,
     find,
+    looks_at,
     predict_people,
     protocol_for,
     quick_score,
@@ -82,19 +82,39 @@ def test_an_unreadable_photograph_counts_as_wrong(people):
     assert result.failed == ("figure 3",)
 
 
-def test_the_second_look_uses_what_the_first_found(people):
-    boxes = []
+def test_only_who_is_not_settled_is_looked_at_again(people):
+    """Joints that fill four fifths of a square crop ask for the same box again."""
+    looked, sides = [], []
 
     def run(image, flip):
-        boxes.append(len(image))
+        looked.append(len(image))
+        reach = np.full((len(image), 1, 1), 0.4)
+        if len(looked) == 1:
+            reach[3:] = 0.3
+        if len(looked) == 2:
+            reach[:7] = 0.2
+        corners = 31.5 + 64 * reach * np.where(np.arange(14) % 2, 1, -1)[:, None]
+        xy = np.broadcast_to(corners, (len(image), 14, 2))
+        return xy.astype(np.float32), np.ones((len(image), 14), np.float32)
+
+    for known in looks_at(run, people, image_boxes(people), (64, 64), 5, 1.25):
+        sides.append(np.ptp(known.xy[..., 0], axis=1))
+    assert looked == [30, 27, 7]
+    # of boxes of 64, then 1.25 * 38.4 = 48, then 1.25 * 19.2 = 24 px
+    np.testing.assert_allclose(sides[0], np.repeat([51.2, 38.4], [3, 27]), rtol=1e-5)
+    np.testing.assert_allclose(sides[1], np.repeat([51.2, 19.2, 38.4], [3, 7, 20]), rtol=1e-5)
+    np.testing.assert_allclose(sides[2], np.repeat([51.2, 19.2, 38.4], [3, 7, 20]), rtol=1e-5)
+
+
+def test_the_protocol_says_how_often_it_looks(people):
+    def run(image, flip):
         return np.full((len(image), 14, 2), 20, np.float32), np.zeros((len(image), 14), np.float32)
 
     result = evaluate(run, people, CROP, look="found")
-    assert boxes == [30, 30]
     assert result.protocol.name == "figures-pck-image-found"
-    third = evaluate(run, people, CROP, look="found", predict=Predict(passes=3))
-    assert boxes == [30] * 5
-    assert third.protocol.box == "whole image, then 2 times the joints found x1.25, square"
+    assert result.protocol.box == "whole image, then once the joints that stand out x1.25, square"
+    five = protocol_for(people, "found", passes=5)
+    assert five.box == "whole image, then up to 4 times the joints that stand out x1.25, square"
 
 
 def test_quick_score_is_the_total_of_evaluate(people):
@@ -130,15 +150,6 @@ def test_protocol_of_another_data_set_and_skeleton(people):
     nameless = replace(people, skeleton=replace(LSP, name="mine", reference=None))
     with pytest.raises(UserError, match="declares no reference length"):
         protocol_for(nameless)
-
-
-def test_boxes_of_poses_by_hand():
-    xy = np.array([[[10, 20], [30, 20], [20, 60], [500, 500]]] * 2, float)  # (2, 4, 2)
-    score = np.array([[0.9, 0.9, 0.9, 0.1], [0.9, 0.9, 0.1, 0.1]])
-    old = np.array([[0, 0, 9, 9], [1, 2, 3, 4]], float)
-    box = boxes_of_poses(xy, score, old, threshold=0.3, margin=1.25)
-    # extents 20 x 40, so a square of 50 about (20, 40); two sure joints are too few
-    np.testing.assert_allclose(box, [[-5, 15, 50, 50], [1, 2, 3, 4]])
 
 
 # ---- other skeletons, sides and protocols ---------------------------------------------------------

@@ -177,9 +177,9 @@ def test_no_boxes_no_poses() -> None:
         assert poses.xy.shape == (0, 3, 2)
 
 
-def test_passes_are_one_to_three() -> None:
-    with pytest.raises(UserError, match="give 1 to 3"):
-        MODEL.predict(np.zeros((9, 9, 3), np.uint8), passes=4)
+def test_passes_are_one_to_five() -> None:
+    with pytest.raises(UserError, match="give 1 to 5"):
+        MODEL.predict(np.zeros((9, 9, 3), np.uint8), passes=6)
 
 
 # ---- many photographs ----------------------------------------------------------------------------

@@ -155,7 +155,7 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"content": PHOTO, "headers": {"content-encoding": "gzip"}}, 415, "send it as it is"),
     ({"content": PHOTO, "params": {"model": "dot"}}, 404, "no model 'dot', only dots, other"),
     ({"content": PHOTO, "params": {"url": "x"}}, 422, "no option 'url', only model, boxes"),
-    ({"content": PHOTO, "params": {"passes": "4"}}, 422, "send 1 to 3"),
+    ({"content": PHOTO, "params": {"passes": "6"}}, 422, "send 1 to 5"),
     ({"content": PHOTO, "params": {"flip": "yes"}}, 422, "flip is 'yes': send 0 or 1"),
     ({"content": PHOTO, "params": {"maps": "1"}}, 422, "no maps here"),
     ({"content": PHOTO, "params": {"boxes": "[[1,2,3"}}, 422, "boxes is no JSON"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitruvian.types import Poses
-from vitruvian.use.track import Person, Tracker, assign, likeness, overlaps
+from vitruvian.use.track import Person, Tracker, assign, likeness
 
 SHAPE = np.array([[0, 0], [20, 0], [0, 60], [20, 60]], np.float32)
 
@@ -16,12 +16,6 @@ def at(*places: tuple[float, float], score: float = 1.0) -> Poses:
     xy = np.array([SHAPE + place for place in places], np.float32).reshape(-1, 4, 2)
     box = np.array([[x - 5, y - 5, 30, 70] for x, y in places], np.float32).reshape(-1, 4)
     return Poses(xy, np.full(xy.shape[:2], score, np.float32), box)
-
-
-def test_overlaps() -> None:
-    a = np.array([[0, 0, 10, 10], [0, 0, 4, 4]], np.float32)
-    b = np.array([[5, 0, 10, 10], [20, 20, 1, 1], [0, 0, 10, 10]], np.float32)
-    np.testing.assert_allclose(overlaps(a, b), [[1 / 3, 0, 1], [0, 0, 0.16]])
 
 
 def test_the_best_sum_is_assigned_not_the_best_pair() -> None:

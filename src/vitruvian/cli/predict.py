@@ -47,7 +47,7 @@ def predict(
         int | None, typer.Option(min=1, help="Of a camera, at most; without: until Ctrl-C.")
     ] = None,
     passes: Annotated[
-        int | None, typer.Option(min=1, max=3, help="2 or 3: look again around the pose found.")
+        int | None, typer.Option(min=1, max=5, help="2 to 5: look again around the pose found.")
     ] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Flip test: twice the work.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Persons that the net sees at once.")] = 16,

@@ -68,12 +68,10 @@ def _what(info: ModelInfo) -> str:
 
 
 def _again(passes: int) -> str:
-    times = {
-        1: "",
-        2: ", then once more around what it found",
-        3: ", then twice around what it found",
-    }
-    return times[passes]
+    if passes == 1:
+        return ""
+    again = {2: "once more", 3: "up to twice"}.get(passes, f"up to {passes - 1} times")
+    return f", then {again} around what it found"
 
 
 def _training(info: ModelInfo, history: list[dict[str, str]], about: dict[str, Any]) -> str:

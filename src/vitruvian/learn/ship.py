@@ -1,4 +1,4 @@
-"""From a run to a model folder to hand on: graphs, parity, the choice of passes, scores, card."""
+"""From a run to a model folder to hand on: graphs, parity, how it looks, scores, card."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
 from vitruvian.export import check_parity, parity, point_to_weights, to_onnx
 from vitruvian.learn.card import card
+from vitruvian.learn.choose import choose
 from vitruvian.learn.folder import MODEL, read_run
 from vitruvian.learn.run import open_training
 from vitruvian.learn.runner import load_net, net_runner
@@ -26,7 +27,6 @@ from vitruvian.measure.result import Result
 from vitruvian.models import (
     FLIP_GRAPH,
     GRAPH,
-    MOST_PASSES,
     ModelInfo,
     check_replaceable,
     read_model,
@@ -96,11 +96,10 @@ def ship(
         distances = parity(runners[1], runner, crops_of(people.subset(subset), info.crop))
         check_parity(distances, out)
         console.print(f"graph against net: {distances}", highlight=False, soft_wrap=True)
-        passes = _best_passes(runner, info, people, workers)
         info = info.model_copy(
             update={
                 "parity": {**distances, "crops": f"{people.name} {subset}"},
-                "predict": info.predict.model_copy(update={"passes": passes}),
+                "predict": choose(runner, info, people, workers),
             }
         )
         before, after = _scores(runners[0], Model(info, runner, trial), people, subset, workers)
@@ -150,22 +149,6 @@ def crops_of(people: People, crop: tuple[int, int], most: int = PARITY_CROPS) ->
     if not images:
         raise UserError(f"data set {people.name!r} has nobody to show the graph")
     return np.concatenate(images)
-
-
-def _best_passes(runner: Runner, info: ModelInfo, people: People, workers: int) -> int:
-    """How often to look, the whole image first: what scores best on `tune`."""
-    tune = people.subset("tune") if "tune" in people.subsets else people.rows(np.arange(0))
-    if not len(tune) or people.skeleton.reference is None or not people.whole:
-        return info.predict.passes
-
-    def total(passes: int) -> float:
-        predict = info.predict.model_copy(update={"passes": passes})
-        margin = info.preprocessing.margin
-        return evaluate(
-            runner, tune, info.crop, look="found", predict=predict, margin=margin, workers=workers
-        ).total.value
-
-    return max(range(1, MOST_PASSES + 1), key=total)
 
 
 def _scores(

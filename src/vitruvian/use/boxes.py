@@ -7,21 +7,53 @@ import numpy as np
 from vitruvian import geometry
 
 ENOUGH_JOINTS = 3
+SHARE = 0.5  # of the person's median score, from which a joint has a say in where to look again
+SETTLED = 0.9  # overlap of two boxes, from which the second would show what the first has shown
 
 
-def boxes_of_poses(
-    xy: np.ndarray, score: np.ndarray, box: np.ndarray, threshold: float, margin: float
-) -> np.ndarray:
+def closer_boxes(xy: np.ndarray, score: np.ndarray, box: np.ndarray, margin: float) -> np.ndarray:
+    """Square boxes around the joints that stand out; the old box where it is settled already.
+
+    What a score means differs from model to model, so that a joint is measured by the person's others.
+
+    Args:
+        xy: (N, J, 2) xy_image, as found in `box`; NaN where nothing was found.
+        score: (N, J), 0 to 1.
+        box: (N, 4) image px.
+        margin: side of the new box in extents of those joints.
+
+    Returns:
+        (N, 4): unchanged where fewer than three joints stand out, or old and new overlap by `SETTLED`.
+    """
+    stands_out = (score >= SHARE * np.median(score, 1, keepdims=True)) & (score > 0)
+    closer = boxes_of_poses(xy, stands_out, box, margin)
+    return np.where(_overlap(closer, box)[:, None] < SETTLED, closer, box)
+
+
+def boxes_of_poses(xy: np.ndarray, sure: np.ndarray, box: np.ndarray, margin: float) -> np.ndarray:
     """Square boxes around the joints that are sure; the old box where fewer than three are.
 
     Args:
         xy: (N, J, 2) xy_image, as found in `box`.
-        score: (N, J), 0 to 1.
+        sure: (N, J) bool.
         box: (N, 4) image px.
-        threshold: least score of a joint that is sure.
         margin: side of the new box in extents of those joints.
     """
-    sure = (score >= threshold) & np.isfinite(xy).all(-1)
+    sure = sure & np.isfinite(xy).all(-1)
     around = geometry.box_of_joints(xy, sure, margin)
     again = (sure.sum(-1) >= ENOUGH_JOINTS) & np.isfinite(around).all(-1)
     return np.where(again[:, None], around, box).astype(np.float32)
+
+
+def overlaps(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union (N, M) of boxes (N, 4) and (M, 4) of `types`."""
+    return _overlap(some[:, None], others[None])
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union (...) of boxes (..., 4)."""
+    low = np.maximum(a[..., :2], b[..., :2])
+    high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
+    common = np.clip(high - low, 0, None).astype(np.float64).prod(-1)
+    area = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - common
+    return common / np.maximum(area, 1e-9)

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from vitruvian.types import UserError
-from vitruvian.use.track import overlaps
+from vitruvian.use.boxes import overlaps
 
 Found = tuple[np.ndarray, np.ndarray]  # boxes (N, 4) of `types`, scores (N,) from 0 to 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,7 +23,7 @@ from vitruvian.measure.scoring import Truth, check_truth, score
 from vitruvian.models import Predict
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import Convention, Runner, State, UserError
-from vitruvian.use.boxes import boxes_of_poses
+from vitruvian.use.boxes import closer_boxes
 from vitruvian.use.occluders import Occluders, occlude, occluded
 
 Look = Literal["labelled", "image", "found"]
@@ -61,6 +62,38 @@ def predict_people(
     return Predicted(np.concatenate(xy), np.concatenate(scores), skipped)
 
 
+def looks_at(
+    runner: Runner,
+    people: People,
+    box: np.ndarray,
+    crop: tuple[int, int],
+    passes: int,
+    margin: float,
+    *,
+    flip: bool = False,
+    workers: int = 1,
+) -> Iterator[Predicted]:
+    """As `predict` looks, from `box` (N, 4) on: what is known after each of `passes` looks, at most.
+
+    There are fewer where nobody's box moves any more; only persons whose box moved are looked at again.
+    """
+    box = box.copy()
+    known = predict_people(runner, people, box, crop, flip=flip, workers=workers)
+    yield known
+    for _ in range(passes - 1):
+        closer = closer_boxes(known.xy, known.score, box, margin)
+        again = np.flatnonzero((closer != box).any(1) & np.isfinite(closer).all(1))
+        if not len(again):
+            return
+        box[again] = closer[again]
+        seen = predict_people(
+            runner, people.rows(again), box[again], crop, flip=flip, workers=workers
+        )
+        known = replace(known, xy=known.xy.copy(), score=known.score.copy())
+        known.xy[again], known.score[again] = seen.xy, seen.score
+        yield known
+
+
 def protocol_for(
     people: People,
     look: Look = "labelled",
@@ -84,8 +117,8 @@ def protocol_for(
     box = PROTOCOLS["lspet-pck-pc" if look == "labelled" else "lspet-pck-pc-image"].box
     name = protocol.name if look == "labelled" else f"{protocol.name}-{look}"
     if look == "found":
-        times = "once" if passes == 2 else f"{passes - 1} times"
-        box = f"whole image, then {times} the joints found x1.25, square"
+        times = "once" if passes == 2 else f"up to {passes - 1} times"
+        box = f"whole image, then {times} the joints that stand out x1.25, square"
         name = f"{protocol.name}-image-found"
     decoding = PROTOCOLS["lspet-pck-pc"].decoding
     if turned:
@@ -269,11 +302,10 @@ def find(
     if not len(people):
         raise UserError(f"data set {people.name!r}: nobody is in this subset")
     first = people.box if look == "labelled" else image_boxes(people)
-    predicted = predict_people(runner, people, first, crop, flip=flip, workers=workers)
-    box = first
-    for _ in range(predict.passes - 1 if look == "found" else 0):
-        box = boxes_of_poses(predicted.xy, predicted.score, box, predict.box_threshold, margin)
-        predicted = predict_people(runner, people, box, crop, flip=flip, workers=workers)
+    passes = predict.passes if look == "found" else 1
+    *_, predicted = looks_at(
+        runner, people, first, crop, passes, margin, flip=flip, workers=workers
+    )
     unread = predicted.skipped.reasons
     if len(unread) == len({people.label(row) for row in range(len(people))}):
         raise UserError(f"not one photograph could be read: {predicted.skipped.summary()}")
@@ -304,13 +336,13 @@ def evaluate(
 
     Args:
         look: where each person is looked for: the labelled joints' box, the whole image, or, as
-            `predict` does in several passes, the whole image and then the box of what was found.
+            `predict` does in several passes, the whole image and then the box of what stands out.
         protocol: None is that of the data set; see `protocol_for`.
         skeleton: the joints that the runner answers, where they are not the data set's: those of one
             name are compared, the protocol's other joints are not scored.
         convention: whose left the runner means; "" is that of the data set. Person-centric answers are
             turned to what an observer sees by the torso rule where the labels are so.
-        predict: how many looks "found" takes, and which joints make its boxes.
+        predict: how many looks "found" takes.
         margin: side of those boxes in extents of the joints.
         occluders: shapes to paste on the photographs; None: nothing.
         trained_on: where the mean pose is measured; None: on the rows scored.

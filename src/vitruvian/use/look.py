@@ -13,7 +13,7 @@ import numpy as np
 from vitruvian import geometry
 from vitruvian.data.photos import cut, read_photo, reduction_for
 from vitruvian.types import Poses, UserError
-from vitruvian.use.boxes import boxes_of_poses
+from vitruvian.use.boxes import closer_boxes
 from vitruvian.use.faces import find_face
 from vitruvian.use.poses import USER, PhotoPoses
 
@@ -97,8 +97,10 @@ def poses_in(
     seen = np.where(whole[:, None], box, geometry.grow(box, margin))
     xy, score = _look(model, [photos[i] for i in owner], seen, flip, batch, each)
     for number in range(2, passes + 1):
-        closer = boxes_of_poses(xy, score, box, model.info.predict.box_threshold, margin)
+        closer = closer_boxes(xy, score, box, margin)
         again = whole & (closer != box).any(1)
+        if not again.any():
+            break
         box[again] = closer[again]
         for k in np.flatnonzero(again):
             persons[k] = source[owner[k]] + AGAIN.format(number)

@@ -85,8 +85,8 @@ class Model:
                 model's margin is added); without, the whole photograph is one person's. Of many
                 photographs an iterable with an entry for each, of which None asks for a look; or,
                 of files, a mapping as `files.read_boxes` returns it.
-            passes: 2 or 3 look again, around the joints found in the whole photograph; None is what
-                the model says. Boxes that are given are looked at once.
+            passes: 2 to 5 look again, around the joints that stood out in the whole photograph, until
+                that box is settled; None is what the model says. Boxes that are given are looked at once.
             flip: average with the answer for the mirrored crop.
             batch_size: crops for the net at once, at most.
             detector: finds the boxes where none are given; a name is as of `detect.open_finder`.

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from vitruvian.types import Poses
-from vitruvian.use.boxes import ENOUGH_JOINTS, boxes_of_poses
+from vitruvian.use.boxes import ENOUGH_JOINTS, boxes_of_poses, overlaps
 
 LEAST = 0.2  # of a likeness, below which two are different persons
 SAME = 0.7  # of a likeness, above which two boxes follow one person
@@ -84,8 +84,8 @@ class Tracker:
         return self._given
 
     def _found(self, poses: Poses) -> list[Person]:
-        around = boxes_of_poses(poses.xy, poses.score, poses.box, self.threshold, 1.0)
         sure = (poses.score >= self.threshold) & np.isfinite(poses.xy).all(-1)
+        around = boxes_of_poses(poses.xy, sure, poses.box, 1.0)
         rows = zip(around, poses.xy, sure, strict=True)
         return [Person(0, self._frame, box, xy, of) for box, xy, of in rows]
 
@@ -105,15 +105,6 @@ def likeness(some: list[Person], others: list[Person]) -> np.ndarray:
                 near = np.exp(-square / (2 * max(float(size), 1e-6) ** 2)).mean()
                 values[i, j] = (values[i, j] + near) / 2
     return values
-
-
-def overlaps(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union (N, M) of boxes (N, 4) and (M, 4) of `types`."""
-    low = np.maximum(some[:, None, :2], others[None, :, :2])
-    high = np.minimum((some[:, :2] + some[:, 2:])[:, None], (others[:, :2] + others[:, 2:])[None])
-    common = np.clip(high - low, 0, None).astype(np.float64).prod(-1)
-    area = some[:, 2:].prod(-1)[:, None] + others[:, 2:].prod(-1)[None] - common
-    return common / np.maximum(area, 1e-9)
 
 
 def assign(values: np.ndarray, least: float = LEAST) -> list[tuple[int, int]]:

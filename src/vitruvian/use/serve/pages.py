@@ -14,6 +14,8 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
+from vitruvian.models import MOST_PASSES
+
 Page = tuple[bytes, dict[str, str]]  # body, headers
 
 _EXAMPLE = "astronaut.jpg"
@@ -80,8 +82,8 @@ def request_body(many: bool) -> dict[str, Any]:
         "passes": {
             "type": "integer",
             "minimum": 1,
-            "maximum": 3,
-            "description": "how often to look",
+            "maximum": MOST_PASSES,
+            "description": "how often to look, at most",
         },
         "flip": {"type": "boolean", "description": "average with the mirrored photograph's answer"},
         "maps": {"type": "boolean", "description": "heatmaps too, where the service gives them"},

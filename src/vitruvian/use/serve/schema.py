@@ -80,7 +80,7 @@ class ModelShown(BaseModel):
     limbs: list[list[str]]
     convention: str = Field(description="PC: left is the person's own; OC: the observer's")
     threshold: float = Field(description="of a score, below which a joint is not sure")
-    passes: int = Field(description="how often it looks when it is not told")
+    passes: int = Field(description="how often it looks at most when it is not told")
     crop: list[int] = Field(description="height, width in px of what the net sees of a person")
     parameters: int
     flip: bool = Field(description="whether it knows the flip test")

@@ -1,0 +1,74 @@
+"""What is chosen on `tune`, by hand-made scores and a net whose answers are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import drawn
+from vitruvian.data.synthetic import figures
+from vitruvian.learn.choose import choose, dividing, fewest
+from vitruvian.models import ModelInfo, Predict
+
+
+@pytest.mark.parametrize(
+    ("scores", "looks"),
+    [
+        ([0.3], 1),
+        ([0.3, 0.5, 0.58, 0.592, 0.596], 4),  # within half a point of the best
+        ([0.3, 0.5, 0.58, 0.592, 0.598], 5),
+        ([0.5, 0.4, 0.3], 1),
+    ],
+)
+def test_the_fewest_looks_that_are_enough(scores: list[float], looks: int) -> None:
+    assert fewest(scores) == looks
+
+
+def test_the_score_that_divides_right_from_wrong() -> None:
+    score = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    assert dividing(score, score > 0.35) == pytest.approx(0.31)  # the first hundredth above 0.3
+    one_off = np.array([False, True, False, False, True, True])
+    assert dividing(score, one_off) == pytest.approx(0.41)
+    assert dividing(score, np.ones(6, bool)) == 0
+    assert dividing(score, np.zeros(6, bool)) == pytest.approx(0.61)
+
+
+def _info(predict: Predict) -> ModelInfo:
+    return drawn.model_of(lambda image, flip: (image, image), predict=predict).info
+
+
+def test_what_is_chosen_on_tune() -> None:
+    """Legs are found with a score of 0.62, arms are 30 px off with one of 0.4."""
+    people = replace(figures(200, seed=4, side=64), whole=False)
+    tune = people.subset("tune")
+    off = np.where(np.arange(14) < 6, 0, 30)[None, :, None]
+    score = np.where(np.arange(14) < 6, 0.62, 0.4)
+    answer = drawn.answering(tune, tune.joints + off)
+
+    def run(image: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray]:
+        xy, _ = answer(image, flip)
+        return xy, np.broadcast_to(score, xy.shape[:2])
+
+    info = _info(Predict(passes=2))
+    assert choose(run, info, people) == Predict(passes=2, threshold=0.41)
+    few = replace(people, subsets={**people.subsets, "tune": people.subsets["tune"][:9]})
+    assert choose(run, info, few) == Predict(passes=2)  # 126 joints say too little
+    nobody = replace(people, subsets={"val": people.subsets["val"]})
+    assert choose(run, info, nobody) == info.predict
+
+
+def test_how_often_to_look_is_chosen_on_tune() -> None:
+    """Who is found at once, because the first look is the whole of him, needs no second."""
+    people = figures(200, seed=4, side=64)
+    tune = people.subset("tune")
+    looks: list[int] = []
+
+    def run(image: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray]:
+        looks.append(len(image))
+        middle = np.full((len(image), 14, 2), 20, np.float32)
+        return middle, np.zeros((len(image), 14), np.float32)
+
+    assert choose(run, _info(Predict(passes=3)), people).passes == 1
+    assert sum(looks) == 2 * len(tune)

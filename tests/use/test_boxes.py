@@ -7,13 +7,17 @@ import pytest
 
 from vitruvian.use.boxes import boxes_of_poses, closer_boxes, overlaps
 
-XY = np.array([[10, 20], [30, 20], [20, 60], [500, 500]], np.float32)  # a square of 50 about (20, 40)
+XY = np.array(
+    [[10, 20], [30, 20], [20, 60], [500, 500]], np.float32
+)  # a square of 50 about (20, 40)
 
 
 def test_boxes_of_poses() -> None:
     old = np.array([[0, 0, 9, 9], [1, 2, 3, 4], [5, 6, 7, 8]], np.float32)
     xy = np.stack([XY, XY, np.where(np.arange(4)[:, None] == 1, np.nan, XY)])
-    sure = np.array([[True, True, True, False], [True, True, False, False], [True, True, True, False]])
+    sure = np.array(
+        [[True, True, True, False], [True, True, False, False], [True, True, True, False]]
+    )
     box = boxes_of_poses(xy, sure, old, margin=1.25)
     np.testing.assert_allclose(box, [[-5, 15, 50, 50], [1, 2, 3, 4], [5, 6, 7, 8]])
 
@@ -34,7 +38,9 @@ def test_nothing_seen_is_nowhere_to_look() -> None:
     assert closer_boxes(unread, np.ones((1, 4)), old, 1.25).tolist() == old.tolist()
 
 
-@pytest.mark.parametrize(("side", "moves"), [(52.6, False), (52.8, True), (47.5, False), (47.4, True)])
+@pytest.mark.parametrize(
+    ("side", "moves"), [(52.6, False), (52.8, True), (47.5, False), (47.4, True)]
+)
 def test_a_box_is_settled_at_an_overlap_of_nine_tenths(side: float, moves: bool) -> None:
     """Squares about one centre: 50 x 50 within 52.7 x 52.7, 47.43 x 47.43 within 50 x 50."""
     old = np.array([[20 - side / 2, 40 - side / 2, side, side]], np.float32)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import drawn
 from vitruvian import geometry
 from vitruvian.data.people import People
 from vitruvian.data.suspects import Suspects
 from vitruvian.data.synthetic import figures
 from vitruvian.draw import SIDE_COLOURS
 from vitruvian.types import State
-from vitruvian.use.contradicted import Looked, suspect_sheet, suspicious
+from vitruvian.use.contradicted import (
+    Looked,
+    Request,
+    find_suspects,
+    suspect_sheet,
+    suspicious,
+)
+from vitruvian.use.progress import Progress
 
 
 @pytest.fixture
@@ -77,7 +86,7 @@ def looked(people, xy):
     score = np.full(xy.shape[:2], 0.9)
     rows = suspicious(people, xy, score, 0.15, 0.5)
     values = Suspects(people.name, "all", "PC", "model", 0.15, 0.5, 84, 6, rows)
-    return Looked(people, xy, score, values, "")
+    return Looked(people, xy, values, "")
 
 
 def test_the_picture_shows_answers_beside_labels(people):
@@ -105,4 +114,24 @@ def test_no_suspects_no_picture(people):
     nothing = looked(people, people.joints.astype(float))
     assert list(nothing.lines())[1].startswith("no label is suspect")
     with pytest.raises(ValueError, match="no label is suspect"):
-        suspect_sheet(nothing)
+        suspect_sheet(nothing, 3)
+
+
+def test_a_model_looks_at_the_rows_that_it_learns_from(monkeypatch):
+    """Of `train`, and without who has no box; its answers are the labels, but for the first's sides."""
+    people = figures(40, seed=6, side=64)
+    train = people.subset("train")
+    xy = train.joints.astype(np.float64)
+    xy[0] = xy[0][people.skeleton.swap]
+    model = drawn.model_of(drawn.answering(train, xy))
+    monkeypatch.setattr("vitruvian.use.contradicted.load", lambda name, device: model)
+    monkeypatch.setattr("vitruvian.use.contradicted.open_data", lambda data, convention: people)
+    said = []
+    seen = find_suspects(
+        Request("figures=here", "tiny", None, 0.15, 0.5, "cpu", 1),
+        lambda total: Progress(total, said.append, terminal=True, clock=itertools.count().__next__),
+    )
+    assert {suspect.key for suspect in seen.suspects.suspects} == {int(train.key[0])}
+    assert all(suspect.mirrored for suspect in seen.suspects.suspects)
+    assert (seen.suspects.subset, seen.suspects.persons) == ("train", len(train))
+    assert f"{len(train)}/{len(train)} pictures" in said[0]

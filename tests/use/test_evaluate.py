@@ -12,7 +12,6 @@ from vitruvian.data.boxes import image_boxes
 from vitruvian.data.convention import in_convention
 from vitruvian.data.synthetic import figures
 from vitruvian.measure.protocol_table import PROTOCOLS
-from vitruvian.models import Predict
 from vitruvian.skeleton import LSP, Skeleton
 from vitruvian.types import UserError
 from vitruvian.use.evaluate import (

@@ -73,10 +73,12 @@ def suspects(
     from vitruvian.draw import image_suffix, write_image
     from vitruvian.use.contradicted import Request, find_suspects, suspect_sheet
     from vitruvian.use.files import write_text
+    from vitruvian.use.progress import Progress
 
     if sheet is not None:
         image_suffix(sheet)  # before the model looks
-    looked = find_suspects(Request(data, model, subset, beyond, sure, device, workers))
+    request = Request(data, model, subset, beyond, sure, device, workers)
+    looked = find_suspects(request, Progress)
     for line in looked.lines():
         typer.echo(line)
     write_text(out, looked.suspects.to_json())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,10 +15,8 @@ from vitruvian.data.suspects import Suspect, Suspects
 from vitruvian.types import State, UserError
 from vitruvian.use.evaluate import by_name, predict_people
 from vitruvian.use.predict import load
+from vitruvian.use.progress import Progress
 
-BEYOND = 0.15  # of the person's extent: about half a torso of somebody who stands
-SURE = 0.5
-COUNT = 32  # persons on a sheet
 _PAIRS = 4  # side by side
 _SIDE = 200  # px of a tile
 
@@ -28,12 +26,14 @@ class Request:
     """What `vitruvian data suspects` is told."""
 
     data: str
-    model: str = "default"
-    subset: str | None = None  # None: `train` where there is one
-    beyond: float = BEYOND
-    sure: float = SURE
-    device: str = "auto"
-    workers: int = 2
+    model: str
+    subset: str | None  # None: `train` where there is one
+    beyond: (
+        float  # extents of the person's joints; 0.15 is about half a torso of somebody who stands
+    )
+    sure: float  # score
+    device: str
+    workers: int
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,6 @@ class Looked:
 
     people: People
     xy: np.ndarray  # (N, J, 2) xy_image, the joints of the data set; NaN where there is no answer
-    score: np.ndarray  # (N, J)
     suspects: Suspects
     unread: str  # about photographs that could not be read; "": none
 
@@ -68,8 +67,11 @@ class Looked:
             yield "by joint: " + ", ".join(f"{joint} {count}" for joint, count in counts)
 
 
-def find_suspects(request: Request) -> Looked:
+def find_suspects(request: Request, progress: Callable[[int], Progress]) -> Looked:
     """Looks at each person in the box of the labelled joints, with the flip test.
+
+    Args:
+        progress: is told how many persons there are, then of those that were looked at.
 
     Raises:
         UserError: no such model, data set or subset, none of the joints is shared, the model means
@@ -85,9 +87,12 @@ def find_suspects(request: Request) -> Looked:
     if not len(people) or not shared:
         what = "nobody" if not len(people) else f"no joint of {info.name}"
         raise UserError(f"data set {people.name!r}: {what} is labelled in {subset!r}")
+    bar = progress(len(people))
     seen = predict_people(
-        model.runner, people, people.box, info.crop, flip=True, workers=request.workers
-    )
+        model.runner, people, people.box, info.crop, flip=True, workers=request.workers,
+        more=bar.more,
+    )  # fmt: skip
+    bar.close()
     unread = seen.skipped.summary()
     if np.isnan(seen.xy).all():
         raise UserError(f"not one photograph could be read: {unread}")
@@ -107,7 +112,7 @@ def find_suspects(request: Request) -> Looked:
         persons=int(looked_at.any(1).sum()),
         suspects=found,
     )
-    return Looked(people, xy, score, values, unread)
+    return Looked(people, xy, values, unread)
 
 
 def suspicious(
@@ -151,7 +156,7 @@ def _rounded(xy: np.ndarray) -> tuple[float, float]:
     return round(float(xy[0]), 2), round(float(xy[1]), 2)
 
 
-def suspect_sheet(looked: Looked, count: int = COUNT) -> np.ndarray:
+def suspect_sheet(looked: Looked, count: int) -> np.ndarray:
     """The persons with the surest suspects, RGB uint8: labels on the left, answers beside them.
 
     Right and left have the colours of `draw`; of the answers, those that contradict a label are bright.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -48,8 +48,9 @@ def predict_people(
     flip: bool = False,
     batch: int = 64,
     workers: int = 1,
+    more: Callable[[int], object] = int,
 ) -> Predicted:
-    """One pose for each person, looked for in `box` (N, 4) image px."""
+    """One pose for each person, looked for in `box` (N, 4) image px; `more` hears how many are done."""
     skipped = Skipped()
     xy, scores = [], []
     for crops in plain_crops(people, box, *crop, batch, skipped, workers):
@@ -59,6 +60,7 @@ def predict_people(
         xy_image[unread] = np.nan
         xy.append(xy_image)
         scores.append(confidence)
+        more(len(confidence))
     return Predicted(np.concatenate(xy), np.concatenate(scores), skipped)
 
 

@@ -14,8 +14,6 @@ SETTLED = 0.9  # overlap of two boxes, from which the second would show what the
 def closer_boxes(xy: np.ndarray, score: np.ndarray, box: np.ndarray, margin: float) -> np.ndarray:
     """Square boxes around the joints that stand out; the old box where it is settled already.
 
-    What a score means differs from model to model, so that a joint is measured by the person's others.
-
     Args:
         xy: (N, J, 2) xy_image, as found in `box`; NaN where nothing was found.
         score: (N, J), 0 to 1.
@@ -25,9 +23,16 @@ def closer_boxes(xy: np.ndarray, score: np.ndarray, box: np.ndarray, margin: flo
     Returns:
         (N, 4): unchanged where fewer than three joints stand out, or old and new overlap by `SETTLED`.
     """
-    stands_out = (score >= SHARE * np.median(score, 1, keepdims=True)) & (score > 0)
-    closer = boxes_of_poses(xy, stands_out, box, margin)
+    closer = boxes_of_poses(xy, stand_out(score), box, margin)
     return np.where(_overlap(closer, box)[:, None] < SETTLED, closer, box)
+
+
+def stand_out(score: np.ndarray) -> np.ndarray:
+    """Which joints (N, J) are worth looking around, by scores (N, J) from 0 to 1.
+
+    What a score means differs from model to model, so that a joint is measured by the person's others.
+    """
+    return (score >= SHARE * np.median(score, 1, keepdims=True)) & (score > 0)
 
 
 def boxes_of_poses(xy: np.ndarray, sure: np.ndarray, box: np.ndarray, margin: float) -> np.ndarray:

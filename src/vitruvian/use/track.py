@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from vitruvian.types import Poses
-from vitruvian.use.boxes import ENOUGH_JOINTS, boxes_of_poses, overlaps
+from vitruvian.use.boxes import ENOUGH_JOINTS, boxes_of_poses, overlaps, stand_out
 
 LEAST = 0.2  # of a likeness, below which two are different persons
 SAME = 0.7  # of a likeness, above which two boxes follow one person
@@ -23,7 +23,7 @@ class Person:
 
     identity: int  # from 1, in the order of appearance
     frame: int  # of its last pose
-    box: np.ndarray  # (4,) closely around the sure joints, else where it was looked for
+    box: np.ndarray  # (4,) closely around the joints that stand out, else where it was looked for
     xy: np.ndarray  # (J, 2)
     sure: np.ndarray  # (J,) bool
 
@@ -85,7 +85,7 @@ class Tracker:
 
     def _found(self, poses: Poses) -> list[Person]:
         sure = (poses.score >= self.threshold) & np.isfinite(poses.xy).all(-1)
-        around = boxes_of_poses(poses.xy, sure, poses.box, 1.0)
+        around = boxes_of_poses(poses.xy, stand_out(poses.score), poses.box, 1.0)
         rows = zip(around, poses.xy, sure, strict=True)
         return [Person(0, self._frame, box, xy, of) for box, xy, of in rows]
 

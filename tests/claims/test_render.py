@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from handmade import BASE, BETTER, CLAIMS, DRAWN, GOOD, raw
+from handmade import BASE, BETTER, CLAIMS, DRAWN, GOOD, measured, raw
 
-from vitruvian.claims.model import Claim, Fact, Training
+from vitruvian.claims.model import Claim, Fact, Measure, Training
 from vitruvian.claims.raw import Raw, Store
 from vitruvian.claims.render import page
 from vitruvian.claims.rows import ledger, rows_of
@@ -38,11 +38,28 @@ def test_a_page(tmp_path: Path, monkeypatch) -> None:
         "LSPET: **not trained**. `vitruvian claims run X1 --tier lspet --data lspet=FOLDER`" in text
     )
     assert (
-        "| good | `resnet_fcn/compact config.width=8` | heatmaps 5 | base | 1,234 | 0.1, 0.1, 0.1 |"
-        in text
+        "| good | `resnet_fcn/compact config.width=8` | heatmaps 5 | base | 1,234 | 78.6, 78.6, 78.6 "
+        "| 0.1, 0.1, 0.1 |" in text
     )
     assert "rendered: 6 of 9 trainings, 0.0 hours of one core" in text
     assert "/tmp" not in text
+
+
+def test_stages_are_scored_beside_the_whole(tmp_path: Path, monkeypatch) -> None:
+    """Of 28 joints 21 and 7; what was measured in another way, or for one seed alone, is not told."""
+    monkeypatch.setattr("vitruvian.claims.render.TIERS", BETTER.tiers)
+    store = filled(tmp_path)
+    for seed, right in enumerate(([14, 7], [7, 0], [0, 0])):
+        more = {
+            "own": measured([14, 14]),
+            Measure(stage="first").key: measured(right),
+            Measure(stage="first", flip=True).key: measured(right),
+        }
+        if seed:
+            more |= {Measure(stage="second").key: measured(right)}
+        store.put(raw(Training(DRAWN, GOOD, seed), None).with_measured(more))
+    text = page((BETTER,), store)
+    assert "| 1,234 | first 75.0, 25.0, 0.0; 100.0, 100.0, 100.0 | 0.1" in text
 
 
 def test_an_empty_page(tmp_path: Path) -> None:

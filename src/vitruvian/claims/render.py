@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import get_args
 
 from vitruvian.claims.bootstrap import RESAMPLES, coverage
+from vitruvian.claims.figures import counts
 from vitruvian.claims.ledger import arms
-from vitruvian.claims.model import BATCH, TIERS, Claim, Tier, Training
+from vitruvian.claims.model import BATCH, TIERS, Claim, Figure, Measure, Tier, Training
 from vitruvian.claims.raw import Raw, Store
 from vitruvian.claims.rows import MOST_SEEDS, Row, State, rows_of
 from vitruvian.claims.table import interval, number
@@ -52,7 +53,8 @@ def _reading() -> str:
         "*contradicted* where one lies below, else *undecided at this scale*; with fewer seeds than the "
         "tier asks for it can only be said that *these weights differ*. The row shows the contrast that "
         "decides. PCK is at 0.2 torso lengths where nothing else is said, each located joint of the "
-        "held-out persons counts the same, boxes are of the labelled joints, no flip test.\n\n"
+        "held-out persons counts the same, boxes are of the labelled joints, no flip test. Beside each "
+        "arm stands what its nets score, seed by seed, and those of its stages that were asked.\n\n"
         f"Tiers: {tiers}.\n\n"
         f"Intervals are over seeds and photographs: {RESAMPLES} resamples of both (a two-level bootstrap, "
         "paired over arms, deviations of seeds stretched for their small number). Few seeds say little: "
@@ -170,8 +172,8 @@ def _trainings(claim: Claim, tier: Tier, store: Store) -> list[str]:
             lines.append(_arm(Training(tier, arm, 0), known))
     if not lines:
         return []
-    head = ["", "| arm | recipe | stages and steps | from | parameters | core minutes |"]
-    return [*head, "| --- | --- | --- | --- | ---: | ---: |", *lines]
+    head = ["", "| arm | recipe | stages and steps | from | parameters | PCK@0.2 | core minutes |"]
+    return [*head, "| --- | --- | --- | --- | ---: | ---: | ---: |", *lines]
 
 
 def _arm(training: Training, raws: Sequence[Raw]) -> str:
@@ -182,7 +184,21 @@ def _arm(training: Training, raws: Sequence[Raw]) -> str:
     parent = training.arm.parent.name if training.arm.parent else "-"
     parameters = f"{made[0].get('parameters', 0):,}"
     recipe = f"{training.arm.recipe} {settings}".strip()
-    return _cells(training.arm.name, f"`{recipe}`", fits, parent, parameters, minutes)
+    shares = "; ".join(_shares(raws)) or "-"
+    return _cells(training.arm.name, f"`{recipe}`", fits, parent, parameters, shares, minutes)
+
+
+def _shares(raws: Sequence[Raw]) -> list[str]:
+    """What the nets themselves score, a figure for each seed; of stages that were measured, of each."""
+    said = {}
+    for key in raws[0].values["measures"]:
+        stage = key.split()[0].partition("stage=")[2]
+        figure = Figure(Measure(stage=stage or None, thresholds=raws[0].measured(key).thresholds))
+        if figure.measure.key == key and all(key in raw.keys for raw in raws):
+            found = counts(raws, figure)
+            shares = (100 * found.part.sum(1) / found.whole.sum(1)).tolist()
+            said[stage] = f"{stage} {', '.join(f'{share:.1f}' for share in shares)}".strip()
+    return [said[stage] for stage in sorted(said, key=lambda stage: (not stage, stage))]
 
 
 def _measured(claim: Claim, store: Store) -> list[str]:

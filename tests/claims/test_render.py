@@ -46,12 +46,12 @@ def test_a_page(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_stages_are_scored_beside_the_whole(tmp_path: Path, monkeypatch) -> None:
-    """Of 28 joints 21 and 7; what was measured in another way, or for one seed alone, is not told."""
+    """Of every 28 joints 21, 7 and none; what was measured in another way, or for one seed alone, is not told."""
     monkeypatch.setattr("vitruvian.claims.render.TIERS", BETTER.tiers)
     store = filled(tmp_path)
-    for seed, right in enumerate(([14, 7], [7, 0], [0, 0])):
+    for seed, right in enumerate(([14, 7] * 3, [7, 0] * 3, [0, 0] * 3)):
         more = {
-            "own": measured([14, 14]),
+            "own": measured([14] * 6),
             Measure(stage="first").key: measured(right),
             Measure(stage="first", flip=True).key: measured(right),
         }

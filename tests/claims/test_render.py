@@ -46,7 +46,7 @@ def test_a_page(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_stages_are_scored_beside_the_whole(tmp_path: Path, monkeypatch) -> None:
-    """Of every 28 joints 21, 7 and none; what was measured in another way, or for one seed alone, is not told."""
+    """Of every 28 joints 21, 7 and none; not what was measured in another way or for some seeds."""
     monkeypatch.setattr("vitruvian.claims.render.TIERS", BETTER.tiers)
     store = filled(tmp_path)
     for seed, right in enumerate(([14, 7] * 3, [7, 0] * 3, [0, 0] * 3)):

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from vitruvian.measure.oks_resamples import RESAMPLES, intervals
 from vitruvian.types import UserError
 
 COCO_SIGMAS: Mapping[str, float] = {
@@ -87,7 +88,22 @@ def average_precision(
     results: Sequence[Mapping[str, Any]],
     sigmas: Sequence[float] | None = None,
 ) -> dict[str, float]:
-    """COCO's ten figures for keypoints, `FIGURES`.
+    """COCO's ten figures for keypoints, `FIGURES`; see `precision_with_intervals`.
+
+    Returns:
+        0 to 1; NaN where there is no person of that size, and in all figures where there is none at all.
+    """
+    return _figures(_evaluated(truth, results, sigmas))
+
+
+def precision_with_intervals(
+    truth: Mapping[str, Any],
+    results: Sequence[Mapping[str, Any]],
+    rng: np.random.Generator,
+    sigmas: Sequence[float] | None = None,
+    resamples: int = RESAMPLES,
+) -> dict[str, tuple[float, float, float]]:
+    """COCO's ten figures for keypoints, `FIGURES`, with 95 % intervals over photographs.
 
     Crowds and persons without labelled joints are matched and not counted, as COCO does; every
     photograph of `truth` counts, with results or without. Where an annotation has no `area` it is that of
@@ -97,14 +113,29 @@ def average_precision(
         truth: the values of a COCO keypoint file with one category that has keypoints, or one "person".
         results: {"image_id", "category_id", "keypoints": [x, y, score] * J, "score"} each, in px of the
             photograph; at most the 20 of the highest score count in a photograph.
+        rng: draws photographs for the intervals, with replacement.
         sigmas: J, in the order of the category's joints; None: `default_sigmas`.
+        resamples: how many are drawn.
 
     Returns:
-        0 to 1; NaN where there is no person of that size, and in all figures where there is none at all.
+        value, low, high, 0 to 1; NaN where there is no person of that size, and in all figures where
+        there is none at all.
 
     Raises:
         UserError: pycocotools is not installed; truth or a result is not what it should be.
     """
+    evaluation = _evaluated(truth, results, sigmas)
+    low, high = intervals(evaluation, rng, resamples)
+    figures = _figures(evaluation)
+    return {name: (figures[name], float(low[i]), float(high[i])) for i, name in enumerate(FIGURES)}
+
+
+def _evaluated(
+    truth: Mapping[str, Any],
+    results: Sequence[Mapping[str, Any]],
+    sigmas: Sequence[float] | None,
+) -> Any:
+    """The library's evaluation, summarized."""
     try:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
@@ -135,6 +166,10 @@ def average_precision(
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
+    return evaluation
+
+
+def _figures(evaluation: Any) -> dict[str, float]:
     figures = np.where(evaluation.stats < 0, np.nan, evaluation.stats)
     return dict(zip(FIGURES, figures.tolist(), strict=True))
 

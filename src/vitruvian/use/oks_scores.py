@@ -12,11 +12,11 @@ import numpy as np
 from vitruvian.data.coco_files import to_coco
 from vitruvian.data.people import People
 from vitruvian.measure.intervals import Estimate
-from vitruvian.measure.oks import average_precision
+from vitruvian.measure.oks import precision_with_intervals
 from vitruvian.measure.protocols import Protocol
 from vitruvian.measure.result import Result
 from vitruvian.types import State
-from vitruvian.use.evaluate import truth_of
+from vitruvian.use.evaluate import SEED, truth_of
 from vitruvian.use.predictions import Predictions
 
 
@@ -77,11 +77,10 @@ def poses_as_results(predictions: Predictions, people: People) -> list[dict[str,
 def oks_result(
     protocol: Protocol, people: People, truth: dict[str, Any], results: list[dict[str, Any]]
 ) -> Result:
-    """AP as the total and the other figures as groups, without intervals."""
-    figures = average_precision(truth, results)
+    """AP as the total and the other figures as groups, with intervals over photographs."""
+    figures = precision_with_intervals(truth, results, np.random.default_rng(SEED))
     n = int((people.state >= State.OCCLUDED).any(1).sum())
-    nan = float("nan")
-    found = {name: Estimate(value, nan, nan, n) for name, value in figures.items()}
+    found = {name: Estimate(*values, n) for name, values in figures.items()}
     total = found.pop("AP")
     protocol = replace(protocol, data=truth_of(people).data)
     return Result(protocol, n, len(people) - n, total, None, {}, groups=found)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from vitruvian.measure.oks import (
     COCO_SIGMAS,
-    FIGURES,
     MEAN_SIGMA,
     average_precision,
     default_sigmas,
     oks,
 )
+from vitruvian.measure.oks_resamples import FIGURES
 from vitruvian.skeleton import COCO, LSP
 from vitruvian.types import UserError
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from vitruvian.measure import oks
-from vitruvian.measure.oks import FIGURES, average_precision, precision_with_intervals
-from vitruvian.measure.oks_resamples import curve, figures, intervals, matches
+from vitruvian.measure.oks import average_precision, match
+from vitruvian.measure.oks_resamples import (
+    FIGURES,
+    Matches,
+    curve,
+    differences,
+    estimates,
+    figures,
+)
 
 Values = dict[str, Any]
 
@@ -55,19 +60,10 @@ def repeated(
     return truth | {"images": images, "annotations": persons}, found
 
 
-def weighted(truth: Values, results: list[Values], times: np.ndarray) -> Iterator[float]:
-    evaluation = oks._evaluated(truth, results, None)
-    images, thresholds = len(truth["images"]), len(evaluation.params.iouThrs)
-    sizes = [
-        matches(evaluation.evalImgs[i * images : (i + 1) * images], thresholds) for i in range(3)
-    ]
-    return figures(sizes, times.astype(float), evaluation)
-
-
 def test_once_each_is_the_library_s_own(truth: Values) -> None:
     results = noisy(truth, ties=True)
     expected = average_precision(truth, results)
-    ours = list(weighted(truth, results, np.ones(len(truth["images"]), int)))
+    ours = list(figures(match(truth, results), np.ones(len(truth["images"]))))
     assert 0.2 < expected["AP"] < 0.9
     assert len(set(expected.values())) > 6
     np.testing.assert_allclose(ours, [expected[name] for name in FIGURES], rtol=1e-12)
@@ -79,24 +75,14 @@ def test_a_weight_is_a_photograph_several_times(truth: Values, seed: int) -> Non
     times = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images))
     assert times.max() > 1
     expected = average_precision(*repeated(truth, results, times))
-    ours = list(weighted(truth, results, times))
+    ours = list(figures(match(truth, results), times.astype(float)))
     np.testing.assert_allclose(ours, [expected[name] for name in FIGURES], rtol=1e-9)
 
 
 def test_a_curve_by_hand() -> None:
     """Three results of which the second is wrong; three persons, so that recall stops at two thirds."""
-    noted = [
-        {"gtIgnore": [0], "dtScores": [0.9], "dtMatches": [[4]], "dtIgnore": [[False]]},
-        {
-            "gtIgnore": [0, 0, 1],
-            "dtScores": [0.8, 0.7],
-            "dtMatches": [[0, 5]],
-            "dtIgnore": [[0, 0]],
-        },
-        None,
-    ]
-    of = matches(noted, 1)
-    assert of.persons.tolist() == [1, 2, 0]
+    right = np.array([[True, False, True]])
+    of = Matches(np.array([0, 1, 1]), right, ~right, np.array([1.0, 2, 0]))
     recalls = np.array([0.0, 0.3, 0.5, 0.6, 0.7, 1.0])
     precision, recall = curve(of, np.ones(3), recalls)
     np.testing.assert_allclose(precision, [(1 + 1 + 2 / 3 + 2 / 3) / 6])
@@ -106,20 +92,40 @@ def test_a_curve_by_hand() -> None:
     assert np.isnan(curve(of, np.array([0.0, 0, 5]), recalls)).all()
 
 
-def test_intervals_hold_the_value_and_shrink_with_certainty(truth: Values) -> None:
-    found = precision_with_intervals(truth, noisy(truth), np.random.default_rng(1), resamples=200)
-    value, low, high = found["AP"]
-    assert 0 < low < value < high < 1
-    assert high - low < 0.6
-    same = [r | {"keypoints": p["keypoints"]} for r, p in zip(
-        noisy(truth)[::2], truth["annotations"], strict=True
-    )]  # fmt: skip
-    perfect = precision_with_intervals(truth, same, np.random.default_rng(1), resamples=20)
-    np.testing.assert_allclose(perfect["AR"], 1)
+def test_intervals(truth: Values) -> None:
+    found = estimates(match(truth, noisy(truth)), 12, np.random.default_rng(1), resamples=200)
+    assert tuple(found) == FIGURES
+    assert all(0 <= of.low <= of.value <= of.high <= 1 and of.n == 12 for of in found.values())
+    assert 0.05 < found["AP"].high - found["AP"].low < 0.6
 
 
-def test_equal_seeds_give_equal_intervals(truth: Values) -> None:
-    evaluation = oks._evaluated(truth, noisy(truth), None)
-    one, same, other = (intervals(evaluation, np.random.default_rng(s), 50) for s in (1, 1, 2))
-    np.testing.assert_array_equal(one, same)
-    assert (one[0] != other[0]).any()
+def test_one_photograph_alone_has_no_spread(truth: Values) -> None:
+    times = np.eye(len(truth["images"]), dtype=int)[1]
+    one = match(*repeated(truth, noisy(truth), times))
+    found = estimates(one, 1, np.random.default_rng(0), resamples=5)
+    assert found["AP"].low == found["AP"].high == pytest.approx(one.values[0])
+
+
+def test_differences_are_paired(truth: Values) -> None:
+    """The same results but for a few: less uncertain than two intervals side by side."""
+    results = noisy(truth)
+    better = [dict(row) for row in results]
+    for row, person in zip(better[:8:2], truth["annotations"], strict=False):
+        row["keypoints"] = person["keypoints"]
+    one, other = match(truth, results), match(truth, better)
+    gap = differences(one, other, np.random.default_rng(1), resamples=200)["AP"]
+    assert gap.value == pytest.approx(other.values[0] - one.values[0])
+    assert gap.value > 0
+    assert gap.low <= gap.value <= gap.high
+    alone = estimates(one, 12, np.random.default_rng(1), resamples=200)["AP"]
+    assert gap.high - gap.low < alone.high - alone.low
+    same = differences(one, one, np.random.default_rng(1), resamples=20)
+    assert {(of.value, of.low, of.high, of.p) for of in same.values()} == {(0, 0, 0, 1)}
+
+
+def test_other_photographs_cannot_be_paired(truth: Values) -> None:
+    one = match(truth, noisy(truth))
+    fewer = truth | {"annotations": truth["annotations"][1:]}
+    other = match(fewer, noisy(fewer))
+    with pytest.raises(ValueError, match="same photographs"):
+        differences(one, other, np.random.default_rng(1))

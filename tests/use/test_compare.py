@@ -365,7 +365,12 @@ def test_object_keypoint_similarity_is_compared_too(shared, tmp_path):
         pytest.approx(1),
         pytest.approx(51 / 101),
     ]
-    assert found.entries[1].against_first is None
+    gaps = found.entries[1].against_first
+    assert gaps is not None
+    assert gaps["AP"].value == pytest.approx(51 / 101 - 1)
+    assert gaps["AP"].low < gaps["AP"].value < gaps["AP"].high <= 0
+    assert grid(found)[1][1][-2].startswith("-49.5 (")
+    assert any("500 resamples" in line for line in below(found))
 
 
 # ---- published rows ------------------------------------------------------------------------------

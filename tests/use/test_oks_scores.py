@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vitruvian.data import open_data
-from vitruvian.measure.oks import FIGURES
+from vitruvian.measure.oks_resamples import FIGURES
 from vitruvian.types import State, UserError
 from vitruvian.use.oks_scores import poses_as_results, result_list, truth_values
 from vitruvian.use.predictions import read_predictions

@@ -89,7 +89,7 @@ def estimates(
     rows = rows[tally.whole.any(1)]
     value = _shares(rows.sum(0, keepdims=True), tally.figures)[0]
     drawn = _shares(_resampled_sums(rows, rng, resamples), tally.figures)
-    low, high = _quantiles(drawn, level)
+    low, high = quantiles(drawn, level)
     low, high = np.fmin(low, value), np.fmax(high, value)
     K = tally.whole.shape[1]
     count = rows[:, K:].sum(0)
@@ -128,14 +128,17 @@ def differences(
 
     value = gap(both.sum(0, keepdims=True))[0]
     drawn = gap(_resampled_sums(both, rng, resamples))  # (R, F)
-    low, high = _quantiles(drawn, LEVEL)
+    return dict(zip((figure.label for figure in one.figures), paired(value, drawn), strict=True))
+
+
+def paired(value: np.ndarray, drawn: np.ndarray) -> list[Difference]:
+    """Differences (F,) with what they are in resamples (R, F), NaN where nothing was scored."""
+    low, high = quantiles(drawn, LEVEL)
     below, above, known = (drawn <= 0).sum(0), (drawn >= 0).sum(0), (~np.isnan(drawn)).sum(0)
     p = np.minimum(1, 2 * (np.minimum(below, above) + 1) / (known + 1))
     p = np.where(known > 0, p, np.nan)
-    return {
-        figure.label: Difference(float(value[i]), float(low[i]), float(high[i]), float(p[i]))
-        for i, figure in enumerate(one.figures)
-    }
+    rows = np.stack([value, low, high, p], 1).tolist()
+    return [Difference(*row) for row in rows]
 
 
 def _resampled_sums(rows: np.ndarray, rng: np.random.Generator, resamples: int) -> np.ndarray:
@@ -182,7 +185,7 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
-def _quantiles(drawn: np.ndarray, level: float) -> np.ndarray:
+def quantiles(drawn: np.ndarray, level: float) -> np.ndarray:
     """(2, F): the interval of each column over the resamples in which anything is scored."""
     known = ~np.isnan(drawn).all(0)
     quantiles = np.full((2, drawn.shape[1]), np.nan)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from vitruvian.measure.oks_resamples import RESAMPLES, intervals
+from vitruvian.measure.oks_resamples import FIGURES, Matched, matched
 from vitruvian.types import UserError
 
 COCO_SIGMAS: Mapping[str, float] = {
@@ -34,7 +34,6 @@ COCO_SIGMAS: Mapping[str, float] = {
     **{f"{side}_ankle": 0.089 for side in ("left", "right")},
 }
 MEAN_SIGMA = 0.067  # of the 17, rounded
-FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 
 _NOWHERE = 1e12  # px; a joint there adds nothing to any similarity
 
@@ -88,22 +87,20 @@ def average_precision(
     results: Sequence[Mapping[str, Any]],
     sigmas: Sequence[float] | None = None,
 ) -> dict[str, float]:
-    """COCO's ten figures for keypoints, `FIGURES`; see `precision_with_intervals`.
+    """COCO's ten figures for keypoints, `FIGURES`, 0 to 1; arguments and errors as of `match`.
 
-    Returns:
-        0 to 1; NaN where there is no person of that size, and in all figures where there is none at all.
+    NaN where there is no person of that size, and in all figures where there is none at all.
     """
-    return _figures(_evaluated(truth, results, sigmas))
+    values = match(truth, results, sigmas).values
+    return dict(zip(FIGURES, values.tolist(), strict=True))
 
 
-def precision_with_intervals(
+def match(
     truth: Mapping[str, Any],
     results: Sequence[Mapping[str, Any]],
-    rng: np.random.Generator,
     sigmas: Sequence[float] | None = None,
-    resamples: int = RESAMPLES,
-) -> dict[str, tuple[float, float, float]]:
-    """COCO's ten figures for keypoints, `FIGURES`, with 95 % intervals over photographs.
+) -> Matched:
+    """Which results are whose, by COCO's own library: figures, and what their intervals are made of.
 
     Crowds and persons without labelled joints are matched and not counted, as COCO does; every
     photograph of `truth` counts, with results or without. Where an annotation has no `area` it is that of
@@ -113,29 +110,11 @@ def precision_with_intervals(
         truth: the values of a COCO keypoint file with one category that has keypoints, or one "person".
         results: {"image_id", "category_id", "keypoints": [x, y, score] * J, "score"} each, in px of the
             photograph; at most the 20 of the highest score count in a photograph.
-        rng: draws photographs for the intervals, with replacement.
         sigmas: J, in the order of the category's joints; None: `default_sigmas`.
-        resamples: how many are drawn.
-
-    Returns:
-        value, low, high, 0 to 1; NaN where there is no person of that size, and in all figures where
-        there is none at all.
 
     Raises:
         UserError: pycocotools is not installed; truth or a result is not what it should be.
     """
-    evaluation = _evaluated(truth, results, sigmas)
-    low, high = intervals(evaluation, rng, resamples)
-    figures = _figures(evaluation)
-    return {name: (figures[name], float(low[i]), float(high[i])) for i, name in enumerate(FIGURES)}
-
-
-def _evaluated(
-    truth: Mapping[str, Any],
-    results: Sequence[Mapping[str, Any]],
-    sigmas: Sequence[float] | None,
-) -> Any:
-    """The library's evaluation, summarized."""
     try:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
@@ -166,12 +145,7 @@ def _evaluated(
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return evaluation
-
-
-def _figures(evaluation: Any) -> dict[str, float]:
-    figures = np.where(evaluation.stats < 0, np.nan, evaluation.stats)
-    return dict(zip(FIGURES, figures.tolist(), strict=True))
+    return matched(evaluation)
 
 
 def _category(truth: Mapping[str, Any]) -> dict[str, Any]:

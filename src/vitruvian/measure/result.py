@@ -10,6 +10,7 @@ import numpy as np
 from rich.table import Table
 
 from vitruvian.measure.intervals import Difference, Estimate, Tally
+from vitruvian.measure.oks_resamples import Matched
 from vitruvian.measure.protocols import Protocol, protocol_from_dict
 from vitruvian.types import UserError
 
@@ -33,6 +34,7 @@ class Result:
     baselines: dict[str, Result] = field(default_factory=dict)  # the same persons, other poses
     failed: tuple[str, ...] = ()  # images that could not be read
     tally: Tally | None = field(default=None, compare=False, repr=False)  # to pair it with another
+    matched: Matched | None = field(default=None, compare=False, repr=False)  # the same, under OKS
 
     @property
     def total_name(self) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from vitruvian.data.people import People
 from vitruvian.measure.intervals import Difference, differences
+from vitruvian.measure.oks_resamples import differences as oks_differences
 from vitruvian.measure.protocol_table import PROTOCOLS
 from vitruvian.measure.protocols import MADE, Protocol, check_comparable, find_protocol
 from vitruvian.measure.published import Row as PublishedRow
@@ -334,9 +335,13 @@ def _paired(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _gaps(one: Entry, other: Entry) -> dict[str, Difference] | None:
-    if one.result.tally is None or other.result.tally is None:
-        return None
+    rng = np.random.default_rng(SEED)
+    a, b = one.result, other.result
     try:
-        return differences(one.result.tally, other.result.tally, np.random.default_rng(SEED))
+        if a.matched is not None and b.matched is not None:
+            return oks_differences(a.matched, b.matched, rng)
+        if a.tally is not None and b.tally is not None:
+            return differences(a.tally, b.tally, rng)
     except ValueError:
-        return None  # of other joints
+        return None  # of other joints or persons
+    return None

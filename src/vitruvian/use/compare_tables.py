@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from vitruvian.measure.intervals import Difference, Estimate
+from vitruvian.measure.intervals import RESAMPLES, Difference, Estimate
+from vitruvian.measure.oks_resamples import RESAMPLES as OF_OKS
 from vitruvian.measure.protocol_table import PROTOCOLS
 from vitruvian.measure.protocols import MADE
 from vitruvian.measure.published import Row as PublishedRow
@@ -144,7 +145,7 @@ def _cost_cells(entry: Entry) -> list[str]:
 
 def _row(entry: Entry, columns: list[str]) -> list[str]:
     figures = entry.result.rows()
-    gap = entry.against_first["total"] if entry.against_first else None
+    gap = entry.against_first[entry.result.total_name] if entry.against_first else None
     gaps = (gap_words(gap), "" if gap is None else f"{gap.p:.3f}")
     shown = [percent(figures[name].value) if name in figures else "-" for name in columns]
     return [entry.label, *shown, interval(entry.result.total), str(entry.result.n), *gaps]
@@ -225,8 +226,9 @@ def below(comparison: Comparison) -> list[str]:
     """What must be said with the table: the protocol, how gaps were tested, notes."""
     lines = [comparison.protocol.describe()]
     if any(entry.against_first for entry in comparison.entries):
+        resamples = OF_OKS if comparison.protocol.metric == "oks" else RESAMPLES
         lines.append("against the first: difference of totals, 95 % interval and two-sided p of a paired "
-                     "bootstrap over photographs, 2,000 resamples")  # fmt: skip
+                     f"bootstrap over photographs, {resamples:,} resamples")  # fmt: skip
     parts = [row[0] for row in parts_grid(comparison)[1]]
     if any(name.startswith("occlusion: ") for name in parts):
         lines.append("occluded: hidden joints; inferable: those of them whose neighbours on all limbs are "

@@ -11,8 +11,8 @@ import numpy as np
 
 from vitruvian.data.coco_files import to_coco
 from vitruvian.data.people import People
-from vitruvian.measure.intervals import Estimate
-from vitruvian.measure.oks import precision_with_intervals
+from vitruvian.measure.oks import match
+from vitruvian.measure.oks_resamples import estimates
 from vitruvian.measure.protocols import Protocol
 from vitruvian.measure.result import Result
 from vitruvian.types import State
@@ -78,9 +78,9 @@ def oks_result(
     protocol: Protocol, people: People, truth: dict[str, Any], results: list[dict[str, Any]]
 ) -> Result:
     """AP as the total and the other figures as groups, with intervals over photographs."""
-    figures = precision_with_intervals(truth, results, np.random.default_rng(SEED))
+    matched = match(truth, results)
     n = int((people.state >= State.OCCLUDED).any(1).sum())
-    found = {name: Estimate(*values, n) for name, values in figures.items()}
+    found = estimates(matched, n, np.random.default_rng(SEED))
     total = found.pop("AP")
     protocol = replace(protocol, data=truth_of(people).data)
-    return Result(protocol, n, len(people) - n, total, None, {}, groups=found)
+    return Result(protocol, n, len(people) - n, total, None, {}, groups=found, matched=matched)

@@ -8,22 +8,10 @@ import numpy as np
 import pytest
 
 import drawn
+from vitruvian.data.boxes import image_boxes
 from vitruvian.data.synthetic import figures
-from vitruvian.learn.choose import choose, dividing, fewest
-from vitruvian.models import ModelInfo, Predict
-
-
-@pytest.mark.parametrize(
-    ("scores", "looks"),
-    [
-        ([0.3], 1),
-        ([0.3, 0.5, 0.58, 0.592, 0.596], 4),  # within half a point of the best
-        ([0.3, 0.5, 0.58, 0.592, 0.598], 5),
-        ([0.5, 0.4, 0.3], 1),
-    ],
-)
-def test_the_fewest_looks_that_are_enough(scores: list[float], looks: int) -> None:
-    assert fewest(scores) == looks
+from vitruvian.learn.choose import choose, dividing
+from vitruvian.models import ModelInfo, Predict, Preprocessing
 
 
 def test_the_score_that_divides_right_from_wrong() -> None:
@@ -59,16 +47,29 @@ def test_what_is_chosen_on_tune() -> None:
     assert choose(run, info, nobody) == info.predict
 
 
-def test_how_often_to_look_is_chosen_on_tune() -> None:
-    """Who is found at once, because the first look is the whole of him, needs no second."""
+@pytest.mark.parametrize(("best", "passes"), [(1, 1), (2, 2), (4, 4)])
+def test_how_often_to_look_is_chosen_on_tune(best: int, passes: int) -> None:
+    """Everybody is looked at closer and closer, and found in one of the looks alone."""
     people = figures(200, seed=4, side=64)
     tune = people.subset("tune")
     looks: list[int] = []
+    boxes = image_boxes(tune)
 
     def run(image: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray]:
         looks.append(len(image))
-        middle = np.full((len(image), 14, 2), 20, np.float32)
-        return middle, np.zeros((len(image), 14), np.float32)
+        assert len(image) == len(tune)
+        reach = 0.3 * np.where(
+            np.arange(14) % 2, 1, -1
+        )  # of the crop: the next box has 0.75 of its side
+        xy = np.broadcast_to(np.stack([reach, reach], -1), (len(image), 14, 2))
+        if len(looks) == best:
+            side = boxes[:, None, 2:] * 0.75 ** (best - 1)
+            middle = boxes[:, None, :2] + boxes[:, None, 2:] / 2
+            xy = (tune.joints - middle) / side
+        score = np.ones((len(image), 14), np.float32)
+        return ((xy + 0.5) * 64 - 0.5).astype(np.float32), score
 
-    assert choose(run, _info(Predict(passes=3)), people).passes == 1
-    assert sum(looks) == 2 * len(tune)
+    info = _info(Predict(passes=3)).model_copy(
+        update={"preprocessing": Preprocessing(crop=(64, 64))}
+    )
+    assert choose(run, info, people).passes == passes

@@ -18,15 +18,14 @@ from vitruvian.use.evaluate import (
     truth_of,
 )
 
-WORTH = 0.005  # of the score, that further looks must add
 LEAST_JOINTS = 200  # whose scores may choose a threshold
 
 
 def choose(runner: Runner, info: ModelInfo, people: People, workers: int = 1) -> Predict:
     """`info.predict` with what suits the model best on `tune`; as it is, where there is no such subset.
 
-    The number of looks is the least whose score lies within half a point of the best one's. A joint is
-    sure from the score on that most often tells right from wrong answers.
+    It may look as often as scores best; who is settled is not looked at again, so that more looks cost
+    little. A joint is sure from the score on that most often tells right from wrong answers.
     """
     tune = people.subset("tune") if "tune" in people.subsets else people.rows(np.arange(0))
     if not len(tune) or people.skeleton.reference is None:
@@ -37,17 +36,12 @@ def choose(runner: Runner, info: ModelInfo, people: People, workers: int = 1) ->
         looks = looks_at(
             runner, tune, image_boxes(tune), info.crop, MOST_PASSES, margin, workers=workers
         )
-        chosen["passes"] = fewest([quick_score(predicted, tune) for predicted in looks])
+        chosen["passes"] = 1 + int(np.argmax([quick_score(predicted, tune) for predicted in looks]))
     predicted = predict_people(runner, tune, tune.box, info.crop, workers=workers)
     score, right = _answers(predicted, tune)
     if len(score) >= LEAST_JOINTS:
         chosen["threshold"] = dividing(score, right)
     return info.predict.model_copy(update=chosen)
-
-
-def fewest(scores: list[float]) -> int:
-    """How many looks are enough, by the scores after 1, 2 and more of them."""
-    return 1 + next(i for i, one in enumerate(scores) if one >= max(scores) - WORTH)
 
 
 def dividing(score: np.ndarray, right: np.ndarray) -> float:

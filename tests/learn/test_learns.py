@@ -25,7 +25,8 @@ from vitruvian.systems.deeppose import DEEPPOSE
 from vitruvian.systems.deeppose.net import DeepPoseConfig
 from vitruvian.systems.resnet_fcn import RESNET_FCN, ResNetFCNConfig
 from vitruvian.types import State
-from vitruvian.use.evaluate import evaluate, predict_people, spread
+from vitruvian.use.evaluate import evaluate, predict_people
+from vitruvian.use.quick import spread
 
 pytestmark = pytest.mark.learn
 CPU = torch.device("cpu")

@@ -31,7 +31,8 @@ from vitruvian.learn.train import train
 from vitruvian.recipe import Fit, Optim, Schedule
 from vitruvian.systems.contract import Ask, Batch, Stage, System, predict
 from vitruvian.types import State, UserError
-from vitruvian.use.evaluate import predict_people, spread
+from vitruvian.use.evaluate import predict_people
+from vitruvian.use.quick import spread
 
 PEOPLE = tiny.blobs(24)
 HEATMAPS = tiny.HeatmapsConfig(channels=8)

@@ -120,7 +120,9 @@ def test_no_suspects_no_picture(people):
 def test_a_model_looks_at_the_rows_that_it_learns_from(monkeypatch):
     """Of `train`, and without who has no box; its answers are the labels, but for the first's sides."""
     people = figures(40, seed=6, side=64)
+    people.box[people.subsets["train"][3]] = np.nan
     train = people.subset("train")
+    train = train.rows(np.flatnonzero(np.isfinite(train.box).all(1)))
     xy = train.joints.astype(np.float64)
     xy[0] = xy[0][people.skeleton.swap]
     model = drawn.model_of(drawn.answering(train, xy))
@@ -133,5 +135,6 @@ def test_a_model_looks_at_the_rows_that_it_learns_from(monkeypatch):
     )
     assert {suspect.key for suspect in seen.suspects.suspects} == {int(train.key[0])}
     assert all(suspect.mirrored for suspect in seen.suspects.suspects)
+    assert len(train) == len(people.subsets["train"]) - 1
     assert (seen.suspects.subset, seen.suspects.persons) == ("train", len(train))
     assert f"{len(train)}/{len(train)} pictures" in said[0]

@@ -22,8 +22,6 @@ from vitruvian.use.evaluate import (
     looks_at,
     predict_people,
     protocol_for,
-    quick_score,
-    spread,
     turns,
 )
 
@@ -112,28 +110,9 @@ def test_the_protocol_says_how_often_it_looks(people):
     result = evaluate(run, people, CROP, look="found")
     assert result.protocol.name == "figures-pck-image-found"
     assert result.protocol.box == "whole image, then once the joints that stand out x1.25, square"
+    assert protocol_for(people, "found", passes=1) == protocol_for(people, "image")
     five = protocol_for(people, "found", passes=5)
     assert five.box == "whole image, then up to 4 times the joints that stand out x1.25, square"
-
-
-def test_quick_score_is_the_total_of_evaluate(people):
-    def run(image, flip):  # the middle of the crop
-        return np.full((len(image), 14, 2), 40, np.float32), np.ones((len(image), 14), np.float32)
-
-    total = evaluate(run, people, CROP).total.value
-    assert quick_score(predict_people(run, people, people.box, CROP), people) == total
-
-
-def test_spread_tells_a_collapsed_net_from_a_good_one(people):
-    def same(image, flip):
-        xy = np.tile(np.linspace(5, 60, 14)[None, :, None], (len(image), 1, 2))
-        return xy.astype(np.float32), np.ones((len(image), 14), np.float32)
-
-    def measured(runner):
-        return spread(predict_people(runner, people, people.box, CROP, workers=0), people)
-
-    assert measured(truth_runner(people, people.box)) == pytest.approx(1, abs=1e-4)
-    assert measured(same) < 1e-4
 
 
 def test_predict_people_keeps_order_across_batches(people):

@@ -295,9 +295,13 @@ def test_object_keypoint_similarity(shared, tmp_path):
     keys = ("image_id", "keypoints")
     results = [{key: row[key] for key in keys} | {"score": 1} for row in rows if not row["iscrowd"]]
     (tmp_path / "p.json").write_text(json.dumps(results))
-    report(tmp_path, tmp_path / "p.json", truth=f"coco={truth}", protocol="coco-oks")
+    (tmp_path / "half.json").write_text(json.dumps(results[:5]))
+    (tmp_path / "few.json").write_text(json.dumps(results[:3]))
+    files = [tmp_path / f"{name}.json" for name in ("p", "half", "few")]
+    report(tmp_path, *files, truth=f"coco={truth}", protocol="coco-oks")
     text = (tmp_path / "page" / "report.md").read_text()
-    assert "| AP | 100.0 (-) |" in text
+    assert "| AP | 100.0 (100.0 to 100.0) |" in text
+    assert text.count("\n| AR50 | -") == 2  # against the first, and against the one before
 
 
 def test_a_saved_result_among_files(people, truth, tmp_path):

@@ -67,6 +67,16 @@ def test_boxes_follow_poses() -> None:
     assert tracker.follow()[0][:, 0].tolist() == [-6, 184]
 
 
+def test_a_box_follows_the_joints_that_stand_out() -> None:
+    """The last joint, far away, is above the threshold but below half the median of 0.9."""
+    seen = at((10, 20))
+    seen.xy[0, 3] = (500, 500)
+    seen.score[:] = [0.9, 0.9, 0.9, 0.2]
+    tracker = Tracker(0.15)
+    tracker.update(seen)
+    np.testing.assert_allclose(tracker.follow()[0], [[-10, 20, 60, 60]])
+
+
 def test_the_lost_are_not_followed() -> None:
     tracker = Tracker(0.5)
     tracker.update(at((10, 20), score=0.4))

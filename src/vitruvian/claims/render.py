@@ -194,7 +194,8 @@ def _shares(raws: Sequence[Raw]) -> list[str]:
     for key in raws[0].values["measures"]:
         stage = key.split()[0].partition("stage=")[2]
         figure = Figure(Measure(stage=stage or None, thresholds=raws[0].measured(key).thresholds))
-        if figure.measure.key == key and all(key in raw.keys for raw in raws):
+        counted = figure.at in figure.measure.thresholds and stage not in said
+        if counted and figure.measure.key == key and all(key in raw.keys for raw in raws):
             found = counts(raws, figure)
             shares = (100 * found.part.sum(1) / found.whole.sum(1)).tolist()
             said[stage] = f"{stage} {', '.join(f'{share:.1f}' for share in shares)}".strip()

@@ -34,7 +34,8 @@ from vitruvian.recipe import Recipe, only, override
 from vitruvian.skeleton import find_skeleton
 from vitruvian.systems.contract import System
 from vitruvian.types import State, UserError
-from vitruvian.use.evaluate import Predicted, predict_people, quick_score, spread
+from vitruvian.use.evaluate import Predicted, predict_people
+from vitruvian.use.quick import quick_score, spread
 
 
 @dataclass(frozen=True)

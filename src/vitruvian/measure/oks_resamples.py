@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,17 +17,17 @@ RESAMPLES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Matches:
     """The results for persons of one range of sizes, the surest first, over all photographs."""
 
     image: np.ndarray  # (D,) place of the photograph, 0 to G - 1
-    right: np.ndarray  # (T, D) bool: it found a person, at each threshold of similarity
-    wrong: np.ndarray  # (T, D) bool: it found nobody; neither: it is not counted
+    right: tuple[np.ndarray, ...]  # T times the results, 0 to D - 1, that found a person
+    counted: np.ndarray  # (T, D) 1, or 0 where it counts for nothing, as one of a crowd
     persons: np.ndarray  # (G,) how many there are to find
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Matched:
     """An evaluation: COCO's figures, and what they are made of."""
 
@@ -44,7 +45,7 @@ def matched(evaluation: Any) -> Matched:
     params = evaluation.params
     G, T = len(params.imgIds), len(params.iouThrs)
     every, medium, large = (
-        _matches(evaluation.evalImgs[start : start + G], T) for start in range(0, 3 * G, G)
+        _matches(evaluation.evalImgs[size * G : (size + 1) * G], T) for size in range(3)
     )
     at50, at75 = (int(np.argmin(np.abs(params.iouThrs - at))) for at in (0.5, 0.75))
     values = np.where(evaluation.stats < 0, np.nan, evaluation.stats)
@@ -67,8 +68,11 @@ def _matches(images: Sequence[dict[str, Any] | None], thresholds: int) -> Matche
         found.append(np.asarray(noted["dtMatches"]).reshape(thresholds, -1) > 0)
         ignored.append(np.asarray(noted["dtIgnore"]).reshape(thresholds, -1).astype(bool))
     order = np.argsort(-np.concatenate(scores), kind="stable")
-    right, skip = np.concatenate(found, 1)[:, order], np.concatenate(ignored, 1)[:, order]
-    return Matches(np.concatenate(places)[order], right & ~skip, ~right & ~skip, persons)
+    counted = ~np.concatenate(ignored, 1)[:, order]
+    right = np.concatenate(found, 1)[:, order] & counted
+    return Matches(
+        np.concatenate(places)[order], tuple(map(np.flatnonzero, right)), counted * 1.0, persons
+    )
 
 
 def figures(of: Matched, weight: np.ndarray) -> Iterator[float]:
@@ -85,28 +89,27 @@ def figures(of: Matched, weight: np.ndarray) -> Iterator[float]:
 
 def curve(of: Matches, weight: np.ndarray, recalls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean precision over `recalls` (R,), and the recall, at each threshold: (T,), (T,)."""
-    T = len(of.right)
-    persons = weight @ of.persons
+    T, persons = len(of.right), weight @ of.persons
     if persons == 0:
         return np.full(T, np.nan), np.full(T, np.nan)
-    if not len(of.image):
-        return np.zeros(T), np.zeros(T)
-    counted = weight[of.image]
-    right, wrong = (np.cumsum(which * counted, 1) for which in (of.right, of.wrong))
-    recall = right / persons
-    precision = right / (right + wrong + np.spacing(1))
-    best = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]  # at this recall or more
-    best = np.concatenate([best, np.zeros((T, 1))], 1)
-    means = [best[t, np.searchsorted(recall[t], recalls)].mean() for t in range(T)]
-    return np.array(means), recall[:, -1]
+    times = weight[of.image]
+    precision, recall = np.zeros(T), np.zeros(T)
+    for t, right in enumerate(of.right):
+        if not len(right):
+            continue
+        hits = np.cumsum(times[right])
+        answers = np.cumsum(times * of.counted[t])[right]
+        share = hits / (answers + np.spacing(1))
+        best = np.maximum.accumulate(share[::-1])[::-1]  # at this recall or more
+        place = np.searchsorted(hits / persons, recalls)
+        precision[t] = np.append(best, 0.0)[place].mean()
+        recall[t] = hits[-1] / persons
+    return precision, recall
 
 
-def estimates(
-    of: Matched, n: int, rng: np.random.Generator, resamples: int = RESAMPLES
-) -> dict[str, Estimate]:
+def estimates(of: Matched, n: int, seed: int, resamples: int = RESAMPLES) -> dict[str, Estimate]:
     """`FIGURES` with 95 % intervals over photographs drawn with replacement; `n` persons."""
-    (drawn,) = _drawn((of,), rng, resamples)
-    low, high = quantiles(drawn, LEVEL)
+    low, high = quantiles(_drawn(of, seed, resamples), LEVEL)
     low, high = np.fmin(low, of.values), np.fmax(high, of.values)
     return {
         name: Estimate(float(of.values[i]), float(low[i]), float(high[i]), n)
@@ -115,29 +118,28 @@ def estimates(
 
 
 def differences(
-    one: Matched, other: Matched, rng: np.random.Generator, resamples: int = RESAMPLES
+    one: Matched, other: Matched, seed: int, resamples: int = RESAMPLES
 ) -> dict[str, Difference]:
     """How much larger each of `FIGURES` is of `other`, over photographs drawn for both at once.
 
     Raises:
         ValueError: they are not of the same photographs and persons.
     """
-    same = [
-        np.array_equal(a.persons, b.persons) for a, b in zip(one.sizes, other.sizes, strict=True)
-    ]
-    if one.images != other.images or not all(same):
+    sizes = zip(one.sizes, other.sizes, strict=True)
+    same = all(np.array_equal(a.persons, b.persons) for a, b in sizes)
+    if one.images != other.images or not same:
         raise ValueError("only evaluations of the same photographs can be paired")
-    drawn = _drawn((one, other), rng, resamples)
-    found = paired(other.values - one.values, drawn[1] - drawn[0])
+    drawn = _drawn(other, seed, resamples) - _drawn(one, seed, resamples)
+    found = paired(other.values - one.values, drawn)
     return dict(zip(FIGURES, found, strict=True))
 
 
-def _drawn(several: Sequence[Matched], rng: np.random.Generator, resamples: int) -> np.ndarray:
-    """(S, resamples, 10): the figures of each, of the same photographs in every resample."""
-    G = len(several[0].images)
-    drawn = np.empty((len(several), resamples, len(FIGURES)))
-    for number in range(resamples):
+@functools.lru_cache(maxsize=16)  # `compare` asks for the same files again and again
+def _drawn(of: Matched, seed: int, resamples: int) -> np.ndarray:
+    """(resamples, 10): equal seeds draw the same of as many photographs."""
+    rng, G = np.random.default_rng(seed), len(of.images)
+    drawn = np.full((resamples, len(FIGURES)), np.nan)
+    for number in range(resamples if G else 0):
         weight = rng.multinomial(G, np.full(G, 1 / G)).astype(np.float64)
-        for place, of in enumerate(several):
-            drawn[place, number] = list(figures(of, weight))
+        drawn[number] = list(figures(of, weight))
     return drawn

@@ -7,11 +7,13 @@ import numpy as np
 from vitruvian import geometry
 
 ENOUGH_JOINTS = 3
-SHARE = 0.5  # of the person's median score, from which a joint has a say in where to look again
+SHARE = 0.5  # of the median of a person's scores above 0: from there a joint says where to look
 SETTLED = 0.9  # overlap of two boxes, from which the second would show what the first has shown
 
 
-def closer_boxes(xy: np.ndarray, score: np.ndarray, box: np.ndarray, margin: float) -> np.ndarray:
+def closer_boxes(
+    xy: np.ndarray, score: np.ndarray, box: np.ndarray, margin: float, crop: tuple[int, int]
+) -> np.ndarray:
     """Square boxes around the joints that stand out; the old box where it is settled already.
 
     Args:
@@ -19,12 +21,15 @@ def closer_boxes(xy: np.ndarray, score: np.ndarray, box: np.ndarray, margin: flo
         score: (N, J), 0 to 1.
         box: (N, 4) image px.
         margin: side of the new box in extents of those joints.
+        crop: height, width of what a net sees of a box.
 
     Returns:
-        (N, 4): unchanged where fewer than three joints stand out, or old and new overlap by `SETTLED`.
+        (N, 4): unchanged where fewer than three joints stand out, or what is seen of the old and of the
+        new box overlaps by `SETTLED`.
     """
     closer = boxes_of_poses(xy, stand_out(score), box, margin)
-    return np.where(_overlap(closer, box)[:, None] < SETTLED, closer, box)
+    settled = _overlap(geometry.fit_aspect(closer, *crop), geometry.fit_aspect(box, *crop))
+    return np.where(settled[:, None] < SETTLED, closer, box)
 
 
 def stand_out(score: np.ndarray) -> np.ndarray:
@@ -32,7 +37,10 @@ def stand_out(score: np.ndarray) -> np.ndarray:
 
     What a score means differs from model to model, so that a joint is measured by the person's others.
     """
-    return (score >= SHARE * np.median(score, 1, keepdims=True)) & (score > 0)
+    seen = score > 0
+    counted = np.where(seen, score, np.nan)
+    counted[~seen.any(1)] = 1  # whatever: nothing stands out there
+    return seen & (score >= SHARE * np.nanmedian(counted, 1, keepdims=True))
 
 
 def boxes_of_poses(xy: np.ndarray, sure: np.ndarray, box: np.ndarray, margin: float) -> np.ndarray:

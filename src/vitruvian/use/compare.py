@@ -335,13 +335,12 @@ def _paired(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _gaps(one: Entry, other: Entry) -> dict[str, Difference] | None:
-    rng = np.random.default_rng(SEED)
     a, b = one.result, other.result
     try:
         if a.matched is not None and b.matched is not None:
-            return oks_differences(a.matched, b.matched, rng)
+            return oks_differences(a.matched, b.matched, SEED)
         if a.tally is not None and b.tally is not None:
-            return differences(a.tally, b.tally, rng)
+            return differences(a.tally, b.tally, np.random.default_rng(SEED))
     except ValueError:
         return None  # of other joints or persons
     return None

@@ -88,11 +88,13 @@ def find_suspects(request: Request, progress: Callable[[int], Progress]) -> Look
         what = "nobody" if not len(people) else f"no joint of {info.name}"
         raise UserError(f"data set {people.name!r}: {what} is labelled in {subset!r}")
     bar = progress(len(people))
-    seen = predict_people(
-        model.runner, people, people.box, info.crop, flip=True, workers=request.workers,
-        more=bar.more,
-    )  # fmt: skip
-    bar.close()
+    try:
+        seen = predict_people(
+            model.runner, people, people.box, info.crop, flip=True, workers=request.workers,
+            more=bar.more,
+        )  # fmt: skip
+    finally:
+        bar.close()
     unread = seen.skipped.summary()
     if np.isnan(seen.xy).all():
         raise UserError(f"not one photograph could be read: {unread}")

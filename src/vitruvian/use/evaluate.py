@@ -15,7 +15,7 @@ from vitruvian.data.boxes import image_boxes
 from vitruvian.data.convention import change_sides, observer_centric
 from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.people import People
-from vitruvian.measure import baselines, metrics
+from vitruvian.measure import baselines
 from vitruvian.measure.protocol_table import PROTOCOLS
 from vitruvian.measure.protocols import Group, Protocol
 from vitruvian.measure.result import Result
@@ -83,7 +83,7 @@ def looks_at(
     known = predict_people(runner, people, box, crop, flip=flip, workers=workers)
     yield known
     for _ in range(passes - 1):
-        closer = closer_boxes(known.xy, known.score, box, margin)
+        closer = closer_boxes(known.xy, known.score, box, margin, crop)
         again = np.flatnonzero((closer != box).any(1) & np.isfinite(closer).all(1))
         if not len(again):
             return
@@ -115,6 +115,8 @@ def protocol_for(
     Raises:
         UserError: the skeleton declares no reference length.
     """
+    if look == "found" and passes == 1:
+        look = "image"
     protocol = chosen or _published(people) or _generic(people)
     box = PROTOCOLS["lspet-pck-pc" if look == "labelled" else "lspet-pck-pc-image"].box
     name = protocol.name if look == "labelled" else f"{protocol.name}-{look}"
@@ -368,30 +370,3 @@ def evaluate(
         occluded(asked, occluders), truth_of(people), found.xy, rng, baselines=others,
         failed=found.unread,
     )  # fmt: skip
-
-
-def quick_score(predicted: Predicted, people: People) -> float:
-    """The total of `evaluate` in the labelled joints' box, without intervals: what a training looks at."""
-    protocol = protocol_for(people)
-    truth = truth_of(people)
-    reference = truth.reference(protocol.reference)
-    errors = metrics.normalized_errors(predicted.xy, truth.xy, reference)
-    columns = people.skeleton.index(*protocol.joints)
-    return metrics.pck(errors[:, columns], truth.located[:, columns], protocol.threshold)
-
-
-def spread(predicted: Predicted, people: People) -> float:
-    """How much answers differ from person to person, in units of how much the truth does.
-
-    The standard deviation over persons of each joint's place in its box; near 0 when a net has
-    collapsed to the mean pose.
-    """
-    located = people.state >= State.OCCLUDED
-    seen = located.any(0)  # a joint that nobody has says nothing
-
-    def deviation(xy: np.ndarray) -> float:
-        in_box = baselines.in_box_units(xy, people.box)
-        known = np.where(located[..., None], in_box, np.nan)[:, seen]
-        return float(np.nanmean(np.nanstd(known, axis=0)))
-
-    return deviation(predicted.xy) / max(deviation(people.joints.astype(np.float64)), 1e-9)

@@ -97,7 +97,7 @@ def poses_in(
     seen = np.where(whole[:, None], box, geometry.grow(box, margin))
     xy, score = _look(model, [photos[i] for i in owner], seen, flip, batch, each)
     for number in range(2, passes + 1):
-        closer = closer_boxes(xy, score, box, margin)
+        closer = closer_boxes(xy, score, box, margin, model.info.crop)
         again = whole & (closer != box).any(1)
         if not again.any():
             break

@@ -80,7 +80,7 @@ def oks_result(
     """AP as the total and the other figures as groups, with intervals over photographs."""
     matched = match(truth, results)
     n = int((people.state >= State.OCCLUDED).any(1).sum())
-    found = estimates(matched, n, np.random.default_rng(SEED))
+    found = estimates(matched, n, SEED)
     total = found.pop("AP")
     protocol = replace(protocol, data=truth_of(people).data)
     return Result(protocol, n, len(people) - n, total, None, {}, groups=found, matched=matched)

@@ -16,6 +16,7 @@ import numpy as np
 from vitruvian import plots
 from vitruvian.measure import metrics
 from vitruvian.measure.intervals import Difference, Estimate
+from vitruvian.measure.oks_resamples import FIGURES
 from vitruvian.measure.protocols import Protocol
 from vitruvian.measure.result import gap_words, interval, percent
 from vitruvian.measure.scoring import Truth
@@ -156,7 +157,7 @@ def _gap_rows(comparison: Comparison, others: Gaps) -> list[list[str]]:
     rows = []
     for label in dict.fromkeys(label for gaps in others for label in gaps):
         kind, _, name = label.partition(": ")
-        if label in ("total", "auc") or kind in ("group", "quoted", "at"):
+        if label in ("total", "auc", *FIGURES) or kind in ("group", "quoted", "at"):
             shown = [gap_words(gaps.get(label)) or "-" for gaps in others]
             area = f"AUC 0-{comparison.protocol.auc_upto:g}"
             rows.append([area if label == "auc" else name or label, *shown])

@@ -55,7 +55,10 @@ CLAIMS: tuple[Claim, ...] = (
         "K2",
         "More supervised scales help",
         f"{PAPER}, Fig. 4",
-        chain((("3 scales", TWO), ("2 scales", TWO_SCALES), ("1 scale", ONE_SCALE)), OWN),
+        (
+            *chain((("3 scales", TWO), ("2 scales", TWO_SCALES), ("1 scale", ONE_SCALE)), OWN),
+            above("3 scales above 1 scale", (TWO, OWN), (ONE_SCALE, OWN), decides=False),
+        ),
         note="Two stacks each, no regression net.",
     ),
     Claim(

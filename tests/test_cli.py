@@ -366,7 +366,7 @@ def test_object_keypoint_similarity_of_perfect_results(shared, scored, tmp_path)
     results = [{key: r[key] for key in keys} | {"score": 1} for r in rows if not r["iscrowd"]]
     (tmp_path / "p.json").write_text(json.dumps(results))
     values, _ = scored(tmp_path / "p.json", f"coco={truth}", "coco-oks")
-    assert values["total"] == {"value": 1.0, "low": None, "high": None, "n": 12}
+    assert values["total"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 12}
     assert percents(values["groups"]) == [100] * 9
 
 

@@ -27,9 +27,9 @@ class _Value(BaseModel):
 
 
 class Optim(_Value):
-    """An optimiser of PyTorch; `options` are its other arguments by PyTorch's names."""
+    """An optimiser of PyTorch, or timm's Muon; `options` are its other arguments by their names there."""
 
-    name: Literal["adamw", "adam", "sgd", "rmsprop", "adagrad"] = "adamw"
+    name: Literal["adamw", "adam", "sgd", "rmsprop", "adagrad", "muon"] = "adamw"
     lr: Positive = 1e-3
     weight_decay: float = Field(default=0.0, ge=0)
     decay_norms: bool = Field(

@@ -105,6 +105,23 @@ def test_every_optimiser_steps(name):
     assert not torch.equal(before, whole[2].weight)
 
 
+def test_muon_makes_a_convolutions_step_orthogonal():
+    """A gradient's directions, of sizes 1 to 1000, are all taken alike; biases step as AdamW's."""
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 4, 2)  # as a matrix 4 x 12
+    optim = optimiser(Optim(name="muon", lr=0.1), conv)
+    before = conv.weight.detach().clone(), conv.bias.detach().clone()
+    left, right = (torch.linalg.qr(torch.randn(n, 4)).Q for n in (4, 12))
+    sizes = torch.tensor([1.0, 10.0, 100.0, 1000.0])
+    conv.weight.grad = (left * sizes @ right.T).reshape(4, 3, 2, 2)
+    conv.bias.grad = torch.tensor([1e-3, -2.0, 5.0, -10.0])
+    optim.step()
+    taken = (before[0] - conv.weight.detach()).reshape(4, 12)
+    along = torch.linalg.svdvals(taken) / (0.1 * 0.2 * math.sqrt(12))  # AdamW's size of a step
+    assert ((along > 0.3) & (along < 1.3)).all()  # the iteration ends somewhere about 1
+    torch.testing.assert_close(before[1] - conv.bias.detach(), torch.tensor([0.1, -0.1, 0.1, -0.1]))
+
+
 def test_options_reach_pytorch():
     optim = optimiser(Optim(name="rmsprop", options={"alpha": 0.9, "eps": 1e-6}), net())
     assert (optim.defaults["alpha"], optim.defaults["eps"]) == (0.9, 1e-6)

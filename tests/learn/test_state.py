@@ -47,6 +47,8 @@ def stepped(name: str = "adamw", **options: Any) -> tuple[nn.Module, torch.optim
         ("sgd", {}),
         ("rmsprop", {"momentum": 0.5, "centered": True}),
         ("adagrad", {}),
+        ("muon", {}),
+        ("muon", {"algo": "adamuon"}),
     ],
 )
 def test_round_trip(name: str, options: dict[str, Any], tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 # ---- resuming -----------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "rmsprop", "adagrad"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "rmsprop", "adagrad", "muon"])
 def test_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
     """N steps, then M in another process, with other workers: bit for bit N + M steps."""
     options = {"momentum": 0.9} if name == "sgd" else {}

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vitruvian.nn.backbones import VGGS, _timm
+from vitruvian.nn.backbones import VGGS, timm_package
 from vitruvian.nn.fcn import FCN
 
 THIN = {"channels": (4, 6, 8, 10, 12), "hidden": 14, "kernel": 3}
@@ -26,7 +26,7 @@ def test_parameters(outputs, expected):
 def test_tensors_have_the_names_and_shapes_of_timm(name):
     with torch.device("meta"):
         own = FCN(name, 5).backbone.net.state_dict()
-        theirs = _timm().create_model(name).state_dict()
+        theirs = timm_package().create_model(name).state_dict()
     whole = {key: value.shape for key, value in theirs.items() if not key.startswith("head.")}
     assert {key: value.shape for key, value in own.items()} == whole
 

@@ -9,8 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vitruvian.nn.backbones import timm_package
 from vitruvian.recipe import Optim, Schedule
 from vitruvian.types import UserError
+
+
+def _muon(groups: list[dict[str, Any]], **options: Any) -> torch.optim.Optimizer:
+    """Muon as timm has it: a step of a matrix, or of a convolution as one, is made orthogonal.
+
+    Its rate is one that AdamW would take; AdamW it is for parameters of one axis.
+
+    Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; the size of
+    a step: Liu et al., "Muon is scalable for LLM training", 2025.
+    """
+    timm_package()  # where torchvision does not fit torch, the import below needs it
+    from timm.optim.muon import Muon
+
+    return Muon(groups, **options)
+
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -18,6 +34,7 @@ OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
     "adagrad": torch.optim.Adagrad,
+    "muon": _muon,
 }
 
 
@@ -25,7 +42,7 @@ def optimiser(optim: Optim, net: nn.Module) -> torch.optim.Optimizer:
     """The optimiser of the parameters that are trained now.
 
     Raises:
-        UserError: PyTorch's optimiser takes no such option or value.
+        UserError: the optimiser takes no such option or value.
     """
     if taken := {"lr", "weight_decay"} & set(optim.options):
         raise UserError(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vitruvian.types import UserError
 
 
-def _timm() -> ModuleType:
+def timm_package() -> ModuleType:
     """timm, also where torchvision's compiled operators do not fit the installed torch.
 
     timm imports torchvision but needs none of its operators; a CPU build of torch beside the package
@@ -159,7 +159,7 @@ def _vgg(
 def _timm_net(
     name: str, strides: tuple[int, ...], options: dict[str, Any]
 ) -> tuple[nn.Module, tuple[int, ...]]:
-    timm = _timm()
+    timm = timm_package()
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), 1, 0)
         raise UserError(f"no backbone {name!r} in timm; nearest: {near[0]!r}")
@@ -185,7 +185,7 @@ def published_weights(name: str) -> dict[str, Tensor]:
     """
     try:
         features = {} if name in VGGS else {"features_only": True}
-        net = _timm().create_model(name, pretrained=True, **features)
+        net = timm_package().create_model(name, pretrained=True, **features)
     except Exception as error:  # timm and its hub raise many kinds
         raise UserError(
             f"the published weights of {name!r} cannot be had ({type(error).__name__}); "

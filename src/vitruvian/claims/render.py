@@ -8,7 +8,16 @@ from typing import get_args
 from vitruvian.claims.bootstrap import RESAMPLES, coverage
 from vitruvian.claims.figures import counts
 from vitruvian.claims.ledger import arms
-from vitruvian.claims.model import BATCH, TIERS, Claim, Figure, Measure, Tier, Training
+from vitruvian.claims.model import (
+    BATCH,
+    COARSE,
+    TIERS,
+    Claim,
+    Figure,
+    Measure,
+    Tier,
+    Training,
+)
 from vitruvian.claims.raw import Raw, Store
 from vitruvian.claims.rows import MOST_SEEDS, Row, State, rows_of
 from vitruvian.claims.table import interval, number
@@ -190,13 +199,14 @@ def _arm(training: Training, raws: Sequence[Raw]) -> str:
 
 def _shares(raws: Sequence[Raw]) -> list[str]:
     """What the nets themselves score, a figure for each seed; of stages that were measured, of each."""
-    said = {}
+    said: dict[str, str] = {}
     for key in raws[0].values["measures"]:
         stage = key.split()[0].partition("stage=")[2]
-        figure = Figure(Measure(stage=stage or None, thresholds=raws[0].measured(key).thresholds))
-        counted = figure.at in figure.measure.thresholds and stage not in said
-        if counted and figure.measure.key == key and all(key in raw.keys for raw in raws):
-            found = counts(raws, figure)
+        stored = raws[0].measured(key).thresholds  # may be more than the key says
+        named = [Measure(stage=stage or None, thresholds=each) for each in (COARSE, stored)]
+        plain = [measure for measure in named if measure.key == key and Figure.at in stored]
+        if plain and stage not in said and all(key in raw.keys for raw in raws):
+            found = counts(raws, Figure(plain[0]))
             shares = (100 * found.part.sum(1) / found.whole.sum(1)).tolist()
             said[stage] = f"{stage} {', '.join(f'{share:.1f}' for share in shares)}".strip()
     return [said[stage] for stage in sorted(said, key=lambda stage: (not stage, stage))]

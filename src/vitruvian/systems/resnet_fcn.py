@@ -1,12 +1,12 @@
 """ResNet with a fully convolutional head: Wang & Hao, against the deconvolutions of Simple Baselines.
 
-Papers: Wang & Hao, "Human pose estimation with a fully convolutional head" (student report, section 3);
+Papers: Wang & Hao, "Human Pose Estimation from a Single Image" (student report, section 4.2);
 Xiao, Wu & Wei, "Simple baselines for human pose estimation and tracking" (ECCV 2018).
 
 A ResNet's last map (stride 32) becomes J heatmaps of stride 4. The report leaves open how 8x8 becomes
-64x64; `head` names the readings:
+64x64; `head` names the readings, and the baseline beside them:
 
-    deconv          three 4x4 stride-2 deconvolutions of 256 channels (Simple Baselines)
+    deconv          Simple Baselines: three 4x4 stride-2 deconvolutions of 256 channels
     fcn_up          three rounds of {bilinear x2, 1-3-1 bottleneck}, then three 1x1 convolutions
     fcn_1x1         three rounds of {bilinear x2, 1x1 convolution}
     fcn_bottleneck  the rounds of fcn_up, then one 1x1 convolution

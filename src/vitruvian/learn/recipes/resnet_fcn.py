@@ -18,7 +18,7 @@ _PAPER = ResNetFCNConfig()
 
 
 def paper() -> Recipe:
-    """ResNet-50, 256x256, RMSprop 2.5e-4, divided by 5 once on a plateau (section 4.1).
+    """ResNet-50, 256x256, RMSprop 2.5e-4, divided by 5 once on a plateau (section 5.1).
 
     Not stated there and chosen here: 60 epochs, batch 32, patience 5, and the ImageNet weights
     (`--set init=timm`, which needs a network or timm's cache).

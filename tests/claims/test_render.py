@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from handmade import BASE, BETTER, CLAIMS, DRAWN, GOOD, measured, raw
 
 from vitruvian.claims.model import Claim, Fact, Measure, Training
@@ -60,6 +62,17 @@ def test_stages_are_scored_beside_the_whole(tmp_path: Path, monkeypatch) -> None
         store.put(raw(Training(DRAWN, GOOD, seed), None).with_measured(more))
     text = page((BETTER,), store)
     assert "| 1,234 | first 75.0, 25.0, 0.0; 100.0, 100.0, 100.0 | 0.1" in text
+
+
+def test_a_file_counted_at_more_thresholds_is_read_too(tmp_path: Path, monkeypatch) -> None:
+    """Seed 0 was measured when `own` meant other thresholds; 10 of 14 joints are right at 0.2."""
+    monkeypatch.setattr("vitruvian.claims.render.TIERS", BETTER.tiers)
+    store = filled(tmp_path)
+    coarse = measured([10] * 6)
+    planes = coarse.planes | {"level": np.where(coarse.planes["level"] == 0, 0, 5).astype(np.uint8)}
+    older = replace(coarse, thresholds=(0.05, 0.1, 0.2, 0.3, 0.5), planes=planes)
+    store.put(raw(Training(DRAWN, GOOD, 0), None).with_measured({"own": older}))
+    assert "| 1,234 | 71.4, 78.6, 78.6 | 0.1" in page((BETTER,), store)
 
 
 def test_an_empty_page(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vitruvian.claims.ledger import arms
-from vitruvian.claims.model import RENDERED, TIERS, Arm, Training
+from vitruvian.claims.model import RENDERED, TIERS, Arm, Tier, Training
 from vitruvian.claims.raw import RAW, Store
 from vitruvian.claims.resolve import changed, recipe_of
 from vitruvian.learn.runner import system_and_config
@@ -37,6 +37,15 @@ def test_an_arm_can_be_trained(arm: Arm) -> None:
     assert recipe.seed == 5
     assert recipe.crop == (96, 96)
     assert recipe.fits[0].stage == stages[0] or arm.parent or arm.name in AT_ONCE
+
+
+@pytest.mark.parametrize("tier", TIERS, ids=lambda tier: tier.name)
+def test_a_tier_has_one_optimiser(tier: Tier) -> None:
+    for arm in arms(tier):
+        training = Training(tier, arm, 0)
+        optims = {fit.optim.name for fit in recipe_of(training).fits}
+        assert optims == {tier.optimiser}, arm.name
+        assert training.content().get("optimiser", "adamw") == tier.optimiser
 
 
 @pytest.mark.parametrize("arm", CHILDREN, ids=lambda arm: arm.name)

@@ -27,6 +27,7 @@ class Tier:
     seeds: int  # below which nothing is called reproduced
     steps: int  # of a whole training, each of `BATCH` persons
     settings: tuple[str, ...] = ()  # of every recipe, before those of the arm
+    optimiser: Literal["adamw", "muon"] = "adamw"  # of every fit, at the rate of the recipe's
 
     @property
     def slug(self) -> str:
@@ -43,7 +44,7 @@ _MILD = (
     "augment.occluders=1",
 )
 RENDERED = Tier("rendered", None, seeds=3, steps=720, settings=_MILD)
-LSPET = Tier("LSPET", "lspet", seeds=2, steps=1400)
+LSPET = Tier("LSPET", "lspet", seeds=2, steps=1400, optimiser="muon")
 TIERS = (RENDERED, LSPET)
 
 
@@ -51,7 +52,7 @@ TIERS = (RENDERED, LSPET)
 class Arm:
     """A training but for its tier and its seed.
 
-    `fits` are stages with their shares of the tier's steps, in order; the optimiser of each is the
+    `fits` are stages with their shares of the tier's steps, in order; rate and schedule of each are the
     recipe's for that stage or, of a stage that the recipe lacks, for the stage in its place. Settings
     come last and may name fits by their place here.
     """
@@ -101,6 +102,8 @@ class Training:
 
     def content(self) -> dict[str, Any]:
         """All that decides what comes out of it."""
+        optimiser = self.tier.optimiser
+        others = {} if optimiser == "adamw" else {"optimiser": optimiser}  # ids are older than it
         return {
             "tier": self.tier.name,
             "data": self.arm.data or self.tier.data,
@@ -110,6 +113,7 @@ class Training:
             "batch": BATCH,
             "seed": self.seed,
             "parent": self.parent.id if self.parent else None,
+            **others,
         }
 
     @cached_property

@@ -72,8 +72,12 @@ def _reading() -> str:
     )
 
 
+OPTIMISERS = {"adamw": "AdamW", "muon": "Muon"}
+
+
 def _settings(tier: Tier) -> str:
-    return f", every recipe with `{' '.join(tier.settings)}`" if tier.settings else ""
+    settings = f", every recipe with `{' '.join(tier.settings)}`" if tier.settings else ""
+    return f", {OPTIMISERS[tier.optimiser]}{settings}"
 
 
 def _data(tier: Tier) -> str:

@@ -17,7 +17,8 @@ def recipe_of(training: Training) -> Recipe:
     """
     arm = training.arm
     recipe = find_recipe(arm.recipe)
-    fits = [_fit(recipe, place, *fit) for place, fit in enumerate(training.fits)]
+    optimiser = training.tier.optimiser
+    fits = [_fit(recipe, optimiser, place, *fit) for place, fit in enumerate(training.fits)]
     values = recipe.model_dump(mode="json") | {
         "fits": [fit.model_dump(mode="json") for fit in fits],
         "seed": training.seed,
@@ -27,11 +28,12 @@ def recipe_of(training: Training) -> Recipe:
     return override(recipe_from_dict(values, arm.recipe), settings)
 
 
-def _fit(recipe: Recipe, place: int, stage: str, steps: int) -> Fit:
+def _fit(recipe: Recipe, optimiser: str, place: int, stage: str, steps: int) -> Fit:
     """The recipe's fit of a stage, else the one in its place, or the last."""
     named = [fit for fit in recipe.fits if fit.stage == stage]
     like = named[0] if named else recipe.fits[min(place, len(recipe.fits) - 1)]
-    return like.model_copy(update={"stage": stage, "steps": steps, "batch": BATCH})
+    optim = like.optim.model_copy(update={"name": optimiser})
+    return like.model_copy(update={"stage": stage, "steps": steps, "batch": BATCH, "optim": optim})
 
 
 def changed(stored: Any, now: Any, place: str = "") -> str:

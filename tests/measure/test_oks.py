@@ -255,6 +255,11 @@ def test_what_annotation_tools_leave_out(truth):
         del person["num_keypoints"], person["iscrowd"], person["area"]
     bare["annotations"].append({"id": 3, "image_id": 785, "category_id": 9, "bbox": [1, 2, 3, 4]})
     assert average_precision(bare, answers(truth))["AP"] == pytest.approx(1)
+    null = copy.deepcopy(bare)
+    for person in null["annotations"]:
+        person |= {"num_keypoints": None, "iscrowd": None, "area": None}
+    moved = answers(truth, 6.0)
+    assert average_precision(null, moved) == average_precision(bare, moved)
 
 
 def test_results_that_do_not_fit(truth):

@@ -250,6 +250,17 @@ def test_citations() -> None:
     assert all("\n" not in r.citation for _, r in every())
 
 
+def test_rows_scored_otherwise_than_their_table_are_a_set_too() -> None:
+    found = rows_for("lsp-pcp-loose")
+    assert [r.method for _, r in found] == ["Tian et al.", "Wang et al."]
+    assert {(t.protocol, t.citation) for t, _ in found} == {
+        ("lsp-pcp-loose", "Toshev & Szegedy, CVPR 2014, Table 1")
+    }
+    assert {t.protocol for t, _ in rows_for("lsp-pcp")} == {"lsp-pcp-strict"}
+    assert len(rows_for("lsp-pcp")) == 8
+    assert not {r.method for _, r in rows_for("lsp-pcp-loose")} & {"DeepPose-st3", "Pishchulin"}
+
+
 def test_rows_for() -> None:
     found = rows_for("lsp-pc")
     assert [(t.paper.key, t.id) for t, _ in found[:11]] == [("bulat2016", "T7")] * 11

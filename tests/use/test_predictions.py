@@ -552,6 +552,7 @@ def test_files_that_cannot_be_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
+        ({}, ["holds no array: save one array `xy` or"]),
         ({"a": np.ones(3)}, ["holds only a"]),
         ({"xy": poses(), "pred": poses()}, ["holds xy and pred"]),
         ({"xy": poses().astype(str)}, ["`xy` holds no numbers"]),

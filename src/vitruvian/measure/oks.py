@@ -175,8 +175,10 @@ def _persons(
             raise UserError(f"{where}: image_id {person.get('image_id')!r} is in no image: add it")
         flat = _numbers(person.get("keypoints") or [0] * length, length, f"{where}: keypoints")
         box = _numbers(person.get("bbox") or [0, 0, 0, 0], 4, f"{where}: bbox")
-        (area,) = _numbers([person.get("area", box[2] * box[3])], 1, f"{where}: area")
-        count = person.get("num_keypoints", sum(v > 0 for v in flat[2::3]))
+        area = person.get("area")
+        (area,) = _numbers([box[2] * box[3] if area is None else area], 1, f"{where}: area")
+        count = person.get("num_keypoints")
+        count = sum(v > 0 for v in flat[2::3]) if count is None else count
         persons.append(
             {
                 "id": number,

@@ -98,17 +98,25 @@ def published() -> tuple[Table, ...]:
 def rows_for(key: str) -> tuple[tuple[Table, Row], ...]:
     """All rows of a published set, such as `lsp-pc`, each with the table it stands in.
 
-    Rows of one set differ in what the systems were trained on: `Table.train`.
+    Rows of one set differ in what the systems were trained on: `Table.train`. Rows that were scored
+    otherwise than their table are also a set of their own, which is called as their protocol is and whose
+    tables have that protocol: `lsp-pcp-loose`, the loose rows of `lsp-pcp`.
 
     Raises:
         UserError: there is no such set; the message names the nearest.
     """
-    found = tuple((table, row) for table in published() if table.key == key for row in table.rows)
-    if not found:
-        keys = sorted({table.key for table in published()})
+    sets: dict[str, list[tuple[Table, Row]]] = {}
+    for table in published():
+        for row in table.rows:
+            sets.setdefault(table.key, []).append((table, row))
+            if row.protocol != table.protocol:
+                apart = replace(table, key=row.protocol, protocol=row.protocol)
+                sets.setdefault(row.protocol, []).append((apart, row))
+    if key not in sets:
+        keys = sorted(sets)
         near = difflib.get_close_matches(key.lower(), keys, 1, 0)[0]
         raise UserError(f"no published rows {key!r}; nearest: {near!r} of {', '.join(keys)}")
-    return found
+    return tuple(sets[key])
 
 
 def _paper(raw: dict[str, Any]) -> Paper:

@@ -28,6 +28,7 @@ from vitruvian.use.occluders import Occluders, occlude, occluded
 from vitruvian.use.predict import Model, labelled, load
 from vitruvian.use.predictions import read_predictions
 from vitruvian.use.scores import (
+    label_notes,
     open_truth,
     score_predictions,
     score_results,
@@ -274,7 +275,8 @@ def _of_file(label: str, path: Path, request: Request, on: Persons, chosen: Prot
     check_fits(chosen, on.people)
     found = read_predictions(path, on.people, skeleton=skeleton, base=base, subsets=on.sizes)
     result, warnings = score_predictions(found, on.people, chosen)
-    return Entry(label, result, notes=(*found.notes, *warnings), xy=found.xy)
+    labels = label_notes(on.people, on.about["subset"], chosen)
+    return Entry(label, result, notes=(*found.notes, *warnings, *labels), xy=found.xy)
 
 
 def _answers(

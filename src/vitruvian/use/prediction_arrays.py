@@ -212,7 +212,7 @@ def _h5(path: Path, names: Sequence[str] = _H5_XY) -> tuple[str, np.ndarray]:
 def _one_of(path: Path, names: Sequence[str], there: Sequence[str]) -> str:
     found = [name for name in names if name in there]
     if len(found) != 1:
-        what = " and ".join(found) if found else f"only {', '.join(there) or 'nothing'}"
+        what = " and ".join(found) or f"only {', '.join(there)}" if there else "no array"
         raise UserError(
             f"{path} holds {what}: save one array {' or '.join(f'`{n}`' for n in names)}"
         )

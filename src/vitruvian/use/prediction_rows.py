@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,20 +99,36 @@ def _check_count(path: Path, numbers: set[int], known: set[int]) -> None:
             )
 
 
-def _finder(path: Path, people: People) -> Callable[[str], int | str]:
-    """From a file's name, with or without folders, to the photograph's number; or the name back."""
+def name_finder(named: Iterable[tuple[str, int]]) -> Callable[[str], set[int]]:
+    """From a file's name, with or without folders, to the numbers of the photographs that it fits.
+
+    Args:
+        named: the photographs' names and numbers.
+    """
     whole: dict[str, set[int]] = defaultdict(set)
     ends: dict[str, set[int]] = defaultdict(set)
-    for row, number in enumerate(people.images):
-        label = people.label(row).replace("\\", "/")
-        whole[label].add(int(number))
+    for name, number in named:
+        label = name.replace("\\", "/")
+        whole[label].add(number)
         for end in _ends(label):
-            ends[end].add(int(number))
+            ends[end].add(number)
 
-    def find(name: str) -> int | str:
+    def find(name: str) -> set[int]:
         plain = name.replace("\\", "/")
         longer = next((whole[end] for end in (plain, *_ends(plain)) if end in whole), None)
-        numbers = longer or ends.get(plain, set())
+        return longer or ends.get(plain, set())
+
+    return find
+
+
+def _finder(path: Path, people: People) -> Callable[[str], int | str]:
+    """From a file's name to the number of its photograph; or the name back."""
+    photographs = name_finder(
+        (people.label(row), int(number)) for row, number in enumerate(people.images)
+    )
+
+    def find(name: str) -> int | str:
+        numbers = photographs(name)
         if len(numbers) > 1:
             raise UserError(
                 f"{path}: {name!r} fits {len(numbers)} photographs: name folders too, or give image_id"

@@ -38,6 +38,7 @@ class Predictions:
     notes: tuple[str, ...]  # what was read and what was assumed, a line each
     missing: np.ndarray  # (M,) rows without a predicted joint: they count as wrong
     convention: str | None  # "PC" or "OC" if the file says so
+    total: np.ndarray | None = None  # (N,) a person's own score, NaN where there is none
 
 
 def read_predictions(
@@ -80,7 +81,8 @@ def read_predictions(
         *_missing_note(people, missing), base_note, *_scale_note(xy, people),
     )  # fmt: skip
     score = _scores(found, rows, names, people.skeleton)
-    return Predictions(path.stem, xy, score, notes, missing, found.convention)
+    total = None if found.total is None else np.append(found.total, np.nan)[rows.pick]
+    return Predictions(path.stem, xy, score, notes, missing, found.convention, total)
 
 
 # ---- columns -------------------------------------------------------------------------------------

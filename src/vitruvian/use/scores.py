@@ -31,6 +31,8 @@ from vitruvian.use.predict import Model, load, parted
 from vitruvian.use.predictions import Predictions, read_predictions
 from vitruvian.use.second_peaks import model_peaks
 
+_PUBLISHED_TRUTH = ("detections_our_format.mat", "gt_valid.mat")  # of MPII's validation persons
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -105,7 +107,8 @@ def score_model(
     upto = model.info.predict.upto
     settings = [text for text in parted(name)[1] if not text.startswith("predict.upto=")]
     named = "@".join([model.info.name, *([upto] if upto else []), *settings])
-    return Scored(tuple(results), _about(people, asked, model=named), peaks=counted)
+    notes = label_notes(people, asked, results[0].protocol)
+    return Scored(tuple(results), _about(people, asked, model=named), notes, peaks=counted)
 
 
 def _together(data: Sequence[str], protocol: Protocol | None, model: Model) -> People:
@@ -187,7 +190,25 @@ def score_file(
     check_fits(chosen, people)
     predictions = read_predictions(path, people, skeleton=skeleton, base=base, subsets=sizes)
     result, warnings = score_predictions(predictions, people, chosen, train)
-    return Scored((result,), about, predictions.notes, warnings)
+    notes = (*predictions.notes, *label_notes(people, asked, chosen))
+    return Scored((result,), about, notes, warnings)
+
+
+def label_notes(people: People, subset: str, protocol: Protocol) -> tuple[str, ...]:
+    """That MPII's labels are not those which published figures are scored against, where it is so.
+
+    Those are `pos_gt_src` of the file of Tompson's predictions, with 13 joints of 10 persons elsewhere.
+    """
+    if (people.name, subset, protocol.reference) != ("mpii", "val", "head_box"):
+        return ()
+    labels = people.provenance.partition(" persons of ")[2].partition(",")[0]
+    if labels in _PUBLISHED_TRUTH:
+        return ()
+    return (
+        f"the labels are those of {labels}; published figures are of `pos_gt_src` in "
+        f"{_PUBLISHED_TRUTH[0]}: give that as the truth of a file to get published digits (Tompson et "
+        "al.'s are 82.34 there, 82.32 with the labels of mpii_annotations.json)",
+    )
 
 
 def score_predictions(
@@ -244,11 +265,20 @@ def score_results(
             f"{people.name!r} has those of skeleton {people.skeleton.name!r}: choose a PCK protocol"
         )
     values = truth_values(data, people, whole)
-    notes: tuple[str, ...] = ()
-    if (results := result_list(path, values)) is None:
+    if (results := result_list(path, values, base)) is None:
         predictions = read_predictions(path, people, skeleton=skeleton, base=base)
-        results, notes = poses_as_results(predictions, people), predictions.notes
-    return oks_result(protocol, people, values, results), notes
+        results, notes = poses_as_results(predictions, people, values), predictions.notes
+        return oks_result(protocol, people, values, results), notes
+    joints = values["categories"][0]["keypoints"]
+    if skeleton is not None and list(skeleton.joint_names) != joints:
+        raise UserError(
+            f"{path} holds COCO results, whose joints are in the order of the truth ({joints[0]}, "
+            f"{joints[1]} ...): leave --skeleton {skeleton.name} out"
+        )
+    words = "base 0 assumed (--base 1 would subtract a pixel)"
+    words = words if base is None else f"base {base}, as asked"
+    note = f"{path.name}: {len(results)} COCO results, joints in the order of the truth, {words}"
+    return oks_result(protocol, people, values, results), (note,)
 
 
 def _about(people: People, subset: str, **what: str) -> dict[str, str]:

@@ -66,7 +66,7 @@ def test_the_files_are_read_as_anybodys(tmp_path: Path) -> None:
         assert (people.photo(row, 1)[0] == picture).all()
         assert np.abs(people.joints[row] - xy).max() < 0.006  # two decimals in the file
         assert (people.state[row] == state).all()
-        left, top, _, height = people.box[row]
+        left, top, _, height = people.boxes["bbox"][row]
         assert abs(left - xy[:, 0].min()) < 0.01
         assert abs(top + height - xy[:, 1].max()) < 0.01
     assert State.OCCLUDED in people.state

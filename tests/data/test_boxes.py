@@ -51,7 +51,9 @@ def test_start_from_a_face() -> None:
     np.testing.assert_allclose(started.box[1], [-35, -35, 80, 80])
     np.testing.assert_array_equal(started.boxes["data"], people().box)
     assert np.isnan(started.box[2]).all()  # nobody to train on
-    np.testing.assert_allclose(start_from(people(), "face", 2).box[0], [-15, -19, 60, 60])
+    twice = start_from(people(), "face", 2)
+    np.testing.assert_allclose(twice.box[0], [-15, -19, 60, 60])
+    assert (started.box_words, twice.box_words) == ("face x4, square", "face x2, square")
 
 
 def test_faces_that_a_data_set_gives_come_first() -> None:
@@ -62,6 +64,10 @@ def test_faces_that_a_data_set_gives_come_first() -> None:
 def test_start_from_the_image() -> None:
     started = start_from(people(), "image")
     np.testing.assert_array_equal(started.box, np.tile([-0.5, -0.5, 40, 30], (3, 1)))
+    assert started.box_words == "whole image"
+    other = people(box_words="objpos")
+    assert start_from(other, "data").box_words == "objpos"
+    assert start_from(other, "labelled").box_words == "labelled joints x1.25, square"
 
 
 def test_what_cannot_be_read_has_a_box_of_one_pixel() -> None:

@@ -67,7 +67,10 @@ def test_rows_by_hand(real):
     assert (real.state[0] == State.VISIBLE).all()
     assert real.joints[0, 0].tolist() == [367, 81]  # nose
     assert real.joints[0, 16].tolist() == [396, 341]  # right ankle
-    np.testing.assert_allclose(real.box[0], [280.29, 44.23, 218.70, 346.68], atol=1e-4)
+    np.testing.assert_allclose(real.boxes["bbox"][0], [280.29, 44.23, 218.70, 346.68], atol=1e-4)
+    # a quarter longer and wider: 218.70 + 54.675, 346.68 + 86.67, half of it on either side
+    np.testing.assert_allclose(real.box[0], [252.9525, 0.895, 273.375, 433.35], atol=1e-4)
+    assert real.box_words == "bbox x1.25"
     assert real.lengths["object_scale"][0] ** 2 == pytest.approx(27789.11055)
     # 198196: three joints not labelled, left hip, right hip and right ankle hidden
     assert real.key[1] == 198196
@@ -123,7 +126,10 @@ def test_box_and_scale(tmp_path):
         {key: value for key, value in person(9).items() if key not in ("bbox", "area")},
     ]
     people = read_coco(write(tmp_path / "a.json", values(persons)))
-    assert people.box[0].tolist() == [9.5, 19.5, 30, 40]  # the corner of pixel (10, 20)
+    assert people.boxes["bbox"][0].tolist() == [9.5, 19.5, 30, 40]  # the corner of pixel (10, 20)
+    assert np.isnan(people.boxes["bbox"][1:]).all()
+    assert people.box[0].tolist() == [9.5 - 3.75, 19.5 - 5, 37.5, 50]
+    assert people.box_words == "bbox x1.25 or labelled joints x1.25, square"
     # 8 spans (8, 8) to (48, 88): centre (28, 48), side 1.25 x 80
     assert people.box[1].tolist() == [-22, -2, 100, 100]
     np.testing.assert_array_equal(people.box[1:], people.boxes["labelled"][1:])

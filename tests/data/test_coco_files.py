@@ -226,6 +226,55 @@ def test_back_whatever_it_is(tmp_path_factory, joints, state, keys, images):
     }
 
 
+def test_the_margin_is_not_added_twice(tmp_path):
+    """A box of this package is where to look; `bbox` of another's file ends where the person does."""
+    given = people()
+    written = to_coco(given)
+    np.testing.assert_allclose(written["annotations"][0]["bbox"][2:], given.box[0, 2:], rtol=1e-9)
+    again = back(given, tmp_path)
+    np.testing.assert_allclose(again.box, given.box, atol=1e-4)
+    assert "bbox" not in again.boxes
+    del written["vitruvian"]  # somebody else's, then
+    for annotation in written["annotations"]:
+        annotation.pop("vitruvian", None)
+    del written["annotations"][2]["bbox"]
+    (tmp_path / "other.json").write_text(json.dumps(written))
+    other = read_coco(tmp_path / "other.json")
+    np.testing.assert_allclose(other.box[:2, 2:], 1.25 * given.box[:2, 2:], rtol=1e-6)
+    np.testing.assert_allclose(other.boxes["bbox"][:2], given.box[:2], atol=1e-4)
+    # and there and back it stays
+    for _ in range(2):
+        written = to_coco(other)
+        np.testing.assert_allclose(written["annotations"][0]["bbox"][2:], given.box[0, 2:])
+        assert [a.get("vitruvian", {}).get("margin") for a in written["annotations"]] == [
+            1.25,
+            1.25,
+            None,
+            1.25,
+        ]
+        same = back(other, tmp_path)
+        np.testing.assert_array_equal(same.box, other.box)
+        np.testing.assert_array_equal(same.boxes["bbox"], other.boxes["bbox"])
+        assert same.box_words == other.box_words == "bbox x1.25 or labelled joints x1.25, square"
+        other = same
+
+
+def test_what_boxes_are_comes_back(tmp_path):
+    assert back(people(), tmp_path).box_words == "labelled joints x1.25, square"
+    other = people(box_words="objpos", box=np.ones((4, 4), np.float32))
+    assert back(other, tmp_path).box_words == "objpos"
+    for wings, words in (
+        (people(), "labelled joints x1.25, square"),
+        (other, "the data set's own"),
+    ):
+        written = to_coco(wings)
+        del written["vitruvian"]["box"]  # files of before
+        (tmp_path / "older.json").write_text(json.dumps(written))
+        older = read_coco(tmp_path / "older.json")
+        assert older.box_words == words
+        np.testing.assert_allclose(older.box, wings.box, atol=1e-4)
+
+
 # no
 
 
@@ -266,6 +315,8 @@ def test_a_file_that_cannot_be_written(tmp_path):
         ("annotation", {"lengths": {"head_box": "9"}}, r"annotation 5: .*TypeError"),
         ("annotation", {"boxes": {"face": [1, 2]}}, r"annotation 5: .*ValueError"),
         ("annotation", {"weight": None}, r"annotation 5: .*TypeError"),
+        ("annotation", {"margin": 0}, r"annotation 5: .*margin 0 is not above 0"),
+        ("file", {"box": 5}, "is not as it was written"),
     ],
 )
 def test_facts_that_were_changed(tmp_path, place, value, words):

@@ -89,7 +89,20 @@ def test_rows_by_hand(person):
     # the last row
     assert person.label(5002) == "the-departed-00207091.jpg"
     assert (person.key == np.arange(5003)).all()
-    assert (person.images == np.arange(1, 5004)).all()
+
+
+def test_people_of_one_photograph_share_its_number(folder, person):
+    names = np.array([person.label(row) for row in range(5003)])
+    assert len(np.unique(names)) == 4552
+    assert len(np.unique(person.images)) == 4552
+    assert len(set(zip(names.tolist(), person.images.tolist(), strict=True))) == 4552
+    assert len(np.unique(person.subset("test").images)) == 926
+    # the row of its first person, counted from 1
+    assert (person.images <= person.key + 1).all()
+    np.testing.assert_array_equal(names[person.images - 1], names)
+    assert (person.images == person.key + 1).sum() == 4552
+    trained = read_flic(folder / "train.h5")  # a part of the rows: the same numbers
+    np.testing.assert_array_equal(trained.images, person.subset("train_full").images)
 
 
 def test_somebody_seen_from_behind_by_hand(person, observer):
@@ -156,6 +169,7 @@ def test_boxes(folder, person, observer):
         # eyes 13.8571 px apart, the mean of eyes and nose at x 297.5238, y 155.1042
         box = [297.523784 - 1 - 20.7857, 155.104233 - 1 - 20.7857, 41.5714, 41.5714]
         np.testing.assert_allclose(people.boxes["face"][0], box, atol=1e-3)
+        assert people.box_words == "440 px about the torso box's x and y = 240, square"
         assert (people.boxes["face"][:, 2] >= 20).all()
     with h5py.File(folder / "valid.h5") as file:
         centre = file["center"][()] - 1
@@ -283,6 +297,44 @@ def test_files_that_are_something_else(tmp_path, shared):
     (tmp_path / "cut.mat").write_bytes((tmp_path / "examples.mat").read_bytes()[:700])
     with pytest.raises(UserError, match="not a readable MATLAB file"):
         read_flic(tmp_path / "cut.mat")
+
+
+def h5(path, **changes):
+    """Three people in the form of train.h5, with some of its arrays replaced."""
+    arrays = {
+        "part": np.full((3, 11, 2), 9.0), "index": np.array([5, 2, 3]), "center": np.full((3, 2), 7.0),
+        "scale": np.full(3, 2.2), "imgname": np.array([b"b.jpg", b"a.jpg", b"a.jpg"]),
+    }  # fmt: skip
+    with h5py.File(path, "w") as file:
+        for name, array in (arrays | changes).items():
+            file[name] = array
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"part": 3.0}, r"`part` has shape \(\)"),
+        ({"center": np.ones((2, 2))}, r"`center` has shape \(2, 2\)"),
+        ({"scale": np.ones(1)}, r"`scale` has shape \(1,\)"),
+        ({"scale": np.array([2.2, -2.2, 2.2])}, "scale of row 2 is -2.2, not above 0"),
+        ({"imgname": np.array([b"a", b"\xff", b"b"])}, "`imgname` holds names that are not UTF-8"),
+        ({"imgname": np.arange(3)}, "`imgname` is not a file's name for each of 3 rows"),
+        ({"index": np.array([5, np.nan, 3])}, "`index` of row 2 is nan, not a whole number"),
+        ({"index": np.array([5, 2, -3])}, "`index` of row 3 is -3, not a whole number"),
+        ({"index": np.array([5, 3, 3])}, "row of `examples` 3 stands twice"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_damaged_h5(tmp_path, changes, words):
+    people = read_flic(h5(tmp_path / "train.h5"))
+    assert people.key.tolist() == [2, 3, 5]
+    assert people.images.tolist() == [3, 3, 6]
+    path = h5(tmp_path / "train.h5", **changes)
+    with pytest.raises(UserError, match=words) as caught:
+        read_flic(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_hdf5_is_an_extra(folder, monkeypatch):

@@ -279,6 +279,20 @@ def test_junk_may_be_no_number_but_a_label_may_not(tmp_path):
         read_lsp(write(tmp_path / "lsp", spoilt))
 
 
+@pytest.mark.parametrize("flag", [2, -1, 0.5, np.nan])
+def test_flags_are_0_or_1(tmp_path, flag):
+    """Neither visible nor occluded, neither labelled nor junk: the file is damaged."""
+    values = lspet_values(3)
+    values[5, 2, 1] = flag
+    with pytest.raises(UserError, match=r"flag of left_ankle of row 2 is .*, not 0 or 1"):
+        read_lspet(write(tmp_path / "lspet", values))
+    values = lsp_values(3)
+    values[2, 1, 2] = flag
+    with pytest.raises(UserError, match=r"flag of right_knee of row 3 is .*, not 0 or 1") as caught:
+        read_lsp(write(tmp_path / "lsp", values))
+    assert str(tmp_path / "lsp" / "joints.mat") in str(caught.value)
+
+
 def test_each_others_file(tmp_path):
     with pytest.raises(
         UserError, match=r"\(3, 14, 5\), not \(14, 3, N\). This is LSP's file: use lsp="

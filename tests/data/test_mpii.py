@@ -47,6 +47,7 @@ def test_rows_by_hand(whole):
     np.testing.assert_allclose(
         whole.box[0], [593 - 377.625, 256 + 45.315 - 377.625, 755.25, 755.25], atol=1e-3
     )
+    assert whole.box_words == "objpos + 15 px x scale, 200 px x scale x1.25, square"
     # the first of val
     val = whole.subset("val")
     assert (val.label(0), val.key[0], val.image[0]) == ("005808361.jpg", 701, 7)
@@ -129,6 +130,7 @@ def test_published_truth_is_not_everywhere_the_labels(whole, truth):
     # the first head box is (914, 79) to (1031, 237)
     assert truth.lengths["head_box"][0] == pytest.approx(0.6 * np.hypot(117, 158), abs=1e-4)
     np.testing.assert_array_equal(truth.box, truth.boxes["labelled"])
+    assert truth.box_words == "labelled joints x1.25, square"
 
 
 def test_no_label_is_at_zero(whole):
@@ -182,6 +184,7 @@ def test_baselines_by_hand(shared, tmp_path, val_h5):
         "train_full": [0, 1, 2, 3, 4],
     }
     np.testing.assert_array_equal(people.box[4], people.boxes["labelled"][4])
+    assert people.box_words.endswith("square, or where these lack labelled joints x1.25, square")
     for person in persons:
         del person["joints"], person["joints_vis"]
     (tmp_path / "test.json").write_text(json.dumps(persons))
@@ -323,3 +326,154 @@ def test_files_that_are_something_else(tmp_path, shared):
     (tmp_path / "valid.json.gz").write_bytes(b"no gzip")
     with pytest.raises(UserError, match="not a readable JSON file"):
         read_mpii(tmp_path / "valid.json.gz")
+
+
+# damaged files
+
+
+def h5(path, **changes):
+    """Three persons in the form of pose-hg, with some of its arrays replaced."""
+    arrays = {
+        "index": np.array([4.0, 4, 6]), "person": np.array([0.0, 1, 0]),
+        "imgname": np.array([b"a.jpg", b"a.jpg", b"b.jpg"]), "part": np.full((3, 16, 2), 9.0),
+        "visible": np.ones((3, 16)), "center": np.full((3, 2), 50.0), "scale": np.full(3, 2.0),
+    }  # fmt: skip
+    with h5py.File(path, "w") as file:
+        for name, array in (arrays | changes).items():
+            file[name] = array
+    return path
+
+
+def test_small_h5_by_hand(tmp_path):
+    people = read_mpii(h5(tmp_path / "valid.h5", imgname=["a.jpg", "ä.jpg", "b.jpg"]))
+    assert people.key.tolist() == [501, 502, 701]
+    assert people.label(1) == "ä.jpg"
+    assert people.box[0].tolist() == [49 - 200, 49 - 200, 400, 400]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"visible": np.ones(16)}, r"`visible` has shape \(16,\)"),
+        ({"visible": np.ones((2, 16))}, r"`visible` has shape \(2, 16\)"),
+        ({"center": np.ones((2, 2))}, r"`center` has shape \(2, 2\)"),
+        ({"scale": np.ones(4)}, r"`scale` has shape \(4,\)"),
+        ({"scale": 3.0}, r"`scale` has shape \(\)"),
+        ({"scale": np.array([b"1", b"2", b"3"])}, r"`scale` .* not numbers"),
+        ({"scale": np.array([1.0, 0, 1])}, "scale of row 2 is 0, not above 0"),
+        ({"imgname": np.ones(3)}, "`imgname` is not a file's name for each of 3 rows"),
+        ({"imgname": np.array([b"a", b"b"])}, "`imgname` is not a file's name for each of 3"),
+        ({"imgname": np.array([b"a", b"\xff", b"b"])}, "`imgname` holds names that are not UTF-8"),
+        ({"index": np.array([4, np.nan, 6])}, "`index` of row 2 is nan, not a whole number"),
+        ({"person": np.array([0, 1, -1])}, "`person` of row 3 is -1, not a whole number"),
+        ({"index": np.full(3, 4.0)}, r"the person with the number .* 501 stands twice"),
+        ({"normalize": np.ones(2)}, r"the persons' head has shape \(2,\)"),
+        ({"normalize": np.array([b"x"] * 3)}, "is not MPII's: ValueError"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_damaged_h5(tmp_path, changes, words):
+    assert_refused(h5(tmp_path / "valid.h5", **changes), words)
+
+
+def assert_refused(path, words):
+    with pytest.raises(UserError, match=words) as caught:
+        read_mpii(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"jnt_missing": np.zeros((16, 2))}, r"jnt_missing \(16, 2\) are not"),
+        ({"headboxes_src": np.ones((2, 2))}, r"headboxes_src \(2, 2, 1\) .* are not \(2, 2, 3\)"),
+        ({"headboxes_src": np.ones((4, 3))}, r"headboxes_src .* are not"),
+        ({"jnt_missing": "none"}, r"jnt_missing .* are not"),
+        ({"pos_gt_src": np.zeros((16, 3, 3))}, "is not MPII's"),
+        ({"pos_gt_src": "none"}, "is not MPII's"),
+    ],
+)
+def test_damaged_truth(tmp_path, changes, words):
+    arrays = {
+        "pos_gt_src": np.full((16, 2, 3), 5.0), "jnt_missing": np.zeros((16, 3)),
+        "headboxes_src": np.ones((2, 2, 3)),
+    }  # fmt: skip
+    savemat(tmp_path / "gt_valid.mat", arrays)
+    assert len(read_mpii(tmp_path / "gt_valid.mat")) == 3
+    savemat(tmp_path / "gt_valid.mat", arrays | changes)
+    assert_refused(tmp_path / "gt_valid.mat", words)
+
+
+def test_truth_of_one_person(tmp_path):
+    """MATLAB writes no last axis of length 1."""
+    xy = np.arange(32.0).reshape(16, 2)
+    boxes = np.array([[10, 40], [16, 48.0]])
+    arrays = {"pos_gt_src": xy, "jnt_missing": np.zeros((16, 1)), "headboxes_src": boxes}
+    savemat(tmp_path / "gt_valid.mat", arrays)
+    people = read_mpii(tmp_path / "gt_valid.mat")
+    assert people.joints[0, 3].tolist() == [5, 6]
+    assert people.lengths["head_box"].tolist() == pytest.approx([6])
+
+
+def release(path, image, trained=(1, 1)):
+    annolist = [{"image": {"name": "1.jpg"}, "annorect": structs([person([(9, 5, 6, 1)])])}, image]
+    values = {"annolist": structs(annolist), "img_train": np.array([trained])}
+    savemat(path, {"RELEASE": values})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("image", "trained", "words"),
+    [
+        ({"annorect": structs([person([(33, 5, 6, 1)])])}, (1, 1), "point 33 is none of 0 to 15"),
+        ({"annorect": structs([person([(-1, 5, 6, 1)])])}, (1, 1), "point -1 is none of 0 to 15"),
+        ({"annorect": structs([{"annopoints": {"point": structs([{"x": 5, "y": 6}])}}])}, (1, 1),
+         "AttributeError"),
+        ({"annorect": structs([person([(3, "left", 6, 1)])])}, (1, 1), "ValueError"),
+        ({"annorect": structs([person([(3, 5, 6, 1)])]), "image": {"path": "x"}}, (1, 1),
+         "AttributeError"),
+        ({"image": {"name": "2.jpg"}}, (1, 1, 0), "annolist has 2 images and img_train 3"),
+    ],
+)  # fmt: skip
+def test_damaged_release(tmp_path, image, trained, words):
+    path = release(tmp_path / "r.mat", {"image": {"name": "2.jpg"}, **image}, trained)
+    assert_refused(path, words)
+    assert len(read_mpii(release(tmp_path / "r.mat", {"image": {"name": "2.jpg"}}))) == 1
+
+
+def test_a_scale_of_the_official_file_that_is_none(tmp_path):
+    """Nobody can correct that file: who has no size is looked for about the joints."""
+    image = {"image": {"name": "2.jpg"}, "annorect": structs([person([(3, 5, 6, 1)], scale=0.0)])}
+    people = read_mpii(release(tmp_path / "r.mat", image))
+    np.testing.assert_array_equal(people.box[1], people.boxes["labelled"][1])
+    assert people.box[0, 2:].tolist() == [375, 375]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"objpos": []}, r"the persons' centre has shape \(1, 0\)"),
+        ({"objpos": 5}, r"the persons' centre has shape \(1,\)"),
+        ({"scale_provided": 0}, "scale of row 1 is 0, not above 0"),
+        ({"scale_provided": -1.5}, "scale of row 1 is -1.5, not above 0"),
+        ({"annolist_index": float("nan")}, "`annolist_index` of row 1 is nan"),
+        ({"people_index": 1.5}, "`people_index` of row 1 is 1.5"),
+        ({"dataset": "LEEDS"}, "labels LSP, not MPII: use lsp= or lspet="),
+        ({"img_paths": None, "objpos": None}, "is not MPII's: |the persons' centre has shape"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_damaged_json(tmp_path, changes, words):
+    labels = {
+        "isValidation": 1.0, "img_paths": "1.jpg", "objpos": [300.0, 200.0], "dataset": "MPI",
+        "joint_self": [[5, 6, 1]] * 16, "scale_provided": 1.5, "annolist_index": 1.0,
+        "people_index": 2.0,
+    }  # fmt: skip
+    path = tmp_path / "mpii_annotations.json"
+    path.write_text(json.dumps([labels]))
+    assert read_mpii(path).key.tolist() == [102]
+    path.write_text(json.dumps([labels | changes]))
+    assert_refused(path, words)
+    path.write_text(json.dumps([labels, labels]))
+    assert_refused(path, r"the person with the number .* 102 stands twice")

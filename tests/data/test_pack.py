@@ -123,11 +123,12 @@ def test_columns_move_with_the_crop(people, tmp_path, side):
         weight=np.linspace(1, 2, 8),
         convention="OC",
         scored="test",
+        box_words="objpos",
     )
     (tmp_path / "4.png").unlink()
     write_pack(people, tmp_path / "p", side)
     pack, rows = read_pack(tmp_path / "p"), np.array([0, 1, 2, 3, 5, 6, 7])
-    assert (pack.convention, pack.scored) == ("OC", "test")
+    assert (pack.convention, pack.scored, pack.box_words) == ("OC", "test", "objpos")
     np.testing.assert_array_equal(pack.image, [0, 0, 1, 1, 2, 3, 3])
     np.testing.assert_array_equal(pack.weight, people.weight[rows])
     assert set(pack.lengths) == {"span", "other"}
@@ -153,7 +154,7 @@ def test_format_1_is_still_read(people, tmp_path, subsets, scored):
     with np.load(tmp_path / "p") as file:
         arrays = {name: file[name] for name in file.files if name not in ("image", "header")}
         header = json.loads(file["header"].tobytes())
-    for name in ("convention", "scored", "lengths", "boxes", "sha256"):
+    for name in ("convention", "scored", "lengths", "boxes", "box", "sha256"):
         del header[name]
     kept = {name: arrays.pop(f"subset_{name}") for name in ("train", "val")}
     arrays |= {f"subset_{name}": kept.get(name, np.array([4, 1])) for name in subsets}
@@ -169,6 +170,7 @@ def test_format_1_is_still_read(people, tmp_path, subsets, scored):
     old, new = read_pack(tmp_path / "old"), read_pack(tmp_path / "p")
     assert (old.convention, old.scored, old.weight, old.image) == ("PC", scored, None, None)
     assert old.lengths == old.boxes == {}
+    assert old.box_words == new.box_words == "labelled joints x1.25, square"
     np.testing.assert_array_equal(old.images, people.key)
     np.testing.assert_array_equal(old.joints, new.joints)
     np.testing.assert_array_equal(old.photo(7, 1)[0], new.photo(7, 1)[0])

@@ -228,6 +228,9 @@ def test_columns_that_a_part_lacks_are_unknown():
     assert (made.boxes["face"][2:] == 1).all()
     assert made.images.tolist() == [0, 7, SPACE + 5, SPACE + 5, SPACE + 9]
     assert union([b, b]).whole
+    assert made.box_words == "labelled joints x1.25, square"
+    placed = dataclasses.replace(b, box_words="objpos")
+    assert union([placed, a, placed]).box_words == "objpos or labelled joints x1.25, square"
 
 
 def test_one_part_is_itself():

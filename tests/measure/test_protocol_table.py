@@ -122,21 +122,29 @@ def test_hand_checked_facts() -> None:
         "lsp-pcp-strict-oc": ("OC", "stick", 0.5, "<=", 0.0, "micro"),
         "lsp-pcp-loose-oc": ("OC", "stick", 0.5, "<=", 0.0, "micro"),
         "lsp-pdj": ("PC", "torso", 0.2, "<=", 0.5, "micro"),
+        "lsp-pdj-oc": ("OC", "torso", 0.2, "<=", 0.5, "micro"),
         "flic-pck-oc": ("OC", "torso", 0.2, "<=", 0.2, "micro"),
         "flic-pck-pc": ("PC", "torso_other", 0.2, "<=", 0.2, "micro"),
+        "flic-pdj-oc": ("OC", "torso", 0.2, "<=", 0.5, "micro"),
+        "flic-pdj-pc": ("PC", "torso", 0.2, "<=", 0.5, "micro"),
         "mpii-pckh": ("PC", "head_box", 0.5, "<=", 0.5, "micro"),
+        "mpii-pckh-segment": ("PC", "head", 0.375, "<=", 0.375, "micro"),
         "parse-pcp": ("OC", "stick", 0.5, "<=", 0.0, "micro"),
         "coco-oks": ("PC", "object_scale", 0.5, "<=", 0.0, "micro"),
         "lsp-pck-oc-other-diagonal": ("OC", "torso_other", 0.2, "<=", 0.2, "micro"),
         "mpii-pckh-pytorch-pose": ("PC", "head_box", 0.5, "<", 0.5, "macro"),
         "mpii-pckh-simple-baselines": ("PC", "head_box", 0.5, "<=", 0.5, "micro"),
     }
-    assert {p.auc_step for p in PROTOCOLS.values()} == {0.01}
+    assert {p.auc_step for p in PROTOCOLS.values()} == {0.01, 0.0075}
+    assert PROTOCOLS["mpii-pckh-segment"].auc_step == 0.0075
     assert PROTOCOLS["lspet-pck-pc-image"].box == "whole image"
     assert PROTOCOLS["lspet-pck-pc"].box == "labelled joints x1.25, square"
     stated = {name for name, p in PROTOCOLS.items() if p.flip_test is not None}
     assert stated == {"lspet-pck-pc", "lspet-pck-pc-image"}
-    assert [t for _, t in PROTOCOLS["lsp-pdj"].quoted] == [0.05, 0.1, 0.15, 0.3, 0.4]
+    for name in ("lsp-pdj", "lsp-pdj-oc", "flic-pdj-oc", "flic-pdj-pc"):
+        assert [t for _, t in PROTOCOLS[name].quoted] == [0.05, 0.1, 0.15, 0.3, 0.4]
+    assert {"elbow", "wrist"} <= set(dict(PROTOCOLS["flic-pdj-oc"].groups))  # as DeepPose quotes
+    assert PROTOCOLS["mpii-pckh-segment"].groups == PROTOCOLS["mpii-pckh"].groups
     rules = {name: p.rule for name, p in PROTOCOLS.items() if p.metric == "pcp"}
     assert rules == {
         "lsp-pcp-strict": "strict",
@@ -149,6 +157,7 @@ def test_hand_checked_facts() -> None:
         ("lsp-pck-pc", 14),
         ("flic-pck-oc", 10),
         ("mpii-pckh", 14),
+        ("mpii-pckh-segment", 14),
         ("coco-oks", 17),
     ):
         assert len(PROTOCOLS[name].joints) == joints
@@ -165,6 +174,9 @@ def test_hand_checked_facts() -> None:
         ("mpii-pckh", "mpii-pckh-simple-baselines", "groups"),
         ("lspet-pck-pc", "lspet-pck-pc-image", "box"),
         ("lsp-pck-pc", "lsp-pdj", "auc_upto"),
+        ("lsp-pdj", "lsp-pdj-oc", "convention"),
+        ("flic-pdj-oc", "flic-pck-oc", "auc_upto"),
+        ("mpii-pckh", "mpii-pckh-segment", "reference"),
     ],
 )
 def test_readings_are_not_compared(one: str, other: str, field: str) -> None:
@@ -235,6 +247,20 @@ def test_published_sticks(
     limbs = np.mean([got[stick] for stick in STICKS[:4]])
     assert got["arms and legs"] == pytest.approx(limbs)
     assert found.total.n == 10_000
+
+
+def test_head_segments_stand_in_for_head_boxes(shared: Path) -> None:
+    """Tompson's predictions: a head box is 0.75 segments in the median, so the totals lie close."""
+    truth, pred = mpii_oracle(shared)
+    boxes = run(PROTOCOLS["mpii-pckh"], truth, pred)
+    segments = run(PROTOCOLS["mpii-pckh-segment"], replace(truth, lengths={}), pred)
+    ratio = truth.lengths["head_box"] / truth.reference("head")
+    assert np.nanmedian(ratio) == pytest.approx(0.75, abs=0.001)
+    assert segments.total.value == pytest.approx(boxes.total.value, abs=0.005)
+    assert segments.auc is not None
+    assert boxes.auc is not None
+    assert segments.auc.value == pytest.approx(boxes.auc.value, abs=0.005)
+    assert segments.left_out == np.isnan(truth.reference("head")).sum() < 60
 
 
 def test_conventions_must_not_be_mixed(shared: Path) -> None:
@@ -347,7 +373,7 @@ def test_shuffled_predictions_score_chance(protocol: Protocol) -> None:
     N = 6000
     truth = bodies(protocol, N)
     found = score(protocol, truth, np.roll(truth.xy, 1, 0), np.random.default_rng(0), cuts=False)
-    length = {"torso": 100, "torso_other": 100, "head_box": 60}.get(protocol.reference)
+    length = {"torso": 100, "torso_other": 100, "head_box": 60, "head": 60}.get(protocol.reference)
     sticks = [
         np.mean([BODY[j] for j in one], 0) - np.mean([BODY[j] for j in other], 0)
         for _, one, other in protocol.parts

@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 
 from vitruvian import geometry
+from vitruvian.data.arm import write_example
 from vitruvian.data.boxes import image_boxes
+from vitruvian.data.coco import read_coco
 from vitruvian.data.convention import in_convention
+from vitruvian.data.loader import Skipped
 from vitruvian.data.synthetic import figures
+from vitruvian.data.union import in_skeleton
 from vitruvian.measure.protocol_table import PROTOCOLS
-from vitruvian.skeleton import LSP, Skeleton
+from vitruvian.models import Preprocessing
+from vitruvian.skeleton import LSP, MPII, Skeleton
 from vitruvian.types import UserError
 from vitruvian.use.evaluate import (
+    Predicted,
     answered,
     by_name,
     evaluate,
@@ -24,6 +30,8 @@ from vitruvian.use.evaluate import (
     protocol_for,
     turns,
 )
+from vitruvian.use.files import read_boxes
+from vitruvian.use.quick import quick_score
 
 CROP = (96, 64)
 
@@ -163,7 +171,7 @@ def test_which_protocol_is_whose(people):
     assert name("lsp", "OC") == "lsp-pck-oc"
     assert name("flic", "OC") == "flic-pck-oc"
     assert name("mpii", head_box=30.0) == "mpii-pckh"
-    assert name("mpii", head_box=np.nan) == "mpii-pck"  # no file gives head boxes
+    assert name("mpii", head_box=np.nan) == "mpii-pckh-segment"  # no file gives head boxes
     assert name("mine", "") == "mine-pck"
     asked = protocol_for(people, "image", chosen=PROTOCOLS["lsp-pck-pc"], turned=True)
     assert asked.name == "lsp-pck-pc-image"
@@ -171,6 +179,38 @@ def test_which_protocol_is_whose(people):
     assert "torso rule" in asked.decoding
     generic = protocol_for(replace(people, name="mine"))
     assert dict(generic.groups)["wrist"] == ("right_wrist", "left_wrist")
+
+
+def test_the_protocol_says_whose_box_is_looked_in(people):
+    assert protocol_for(people).box == "labelled joints x1.25, square"
+    placed = replace(people, box_words="objpos, scale x1.25")
+    assert protocol_for(placed).box == "objpos, scale x1.25"
+    assert protocol_for(placed, chosen=PROTOCOLS["lspet-pck-pc"]).box == "objpos, scale x1.25"
+    assert protocol_for(placed, "image").box == "whole image"
+    assert evaluate(truth_runner(placed, placed.box), placed, CROP).protocol.box == placed.box_words
+
+
+def test_mpii_without_head_boxes_is_scored_in_head_segments(people):
+    """0.5 heads of 0.75 segments, 14 joints: what trainings on MPII watch."""
+    whole = in_skeleton(people, MPII)
+    mpii = replace(whole, name="mpii")
+    found = protocol_for(mpii)
+    assert found.name == "mpii-pckh-segment"
+    assert (found.reference, found.threshold, len(found.joints)) == ("head", 0.375, 14)
+    assert not {"pelvis", "thorax"} & set(found.joints)
+    assert "stands in for mpii-pckh" in found.source
+    assert found.box == "labelled joints x1.25, square"
+    boxed = replace(mpii, lengths={"head_box": np.full(len(mpii), 30.0)})
+    assert protocol_for(boxed).name == "mpii-pckh"
+    assert protocol_for(replace(mpii, convention="OC")).convention == "OC"
+    assert protocol_for(replace(whole, name="mine")).name == "mine-pck"
+    # somebody off by 0.37 of the segment is right, by 0.38 wrong
+    neck, top = mpii.skeleton.length("head")
+    segment = np.linalg.norm(mpii.joints[:, neck] - mpii.joints[:, top], axis=-1)
+    for share, score in ((0.37, 1.0), (0.38, 0.0)):
+        xy = mpii.joints.astype(float)
+        xy[..., 0] += share * segment[:, None]
+        assert quick_score(Predicted(xy, np.ones(xy.shape[:2]), Skipped()), mpii) == score
 
 
 def test_a_net_does_not_run_for_nothing(people):
@@ -228,3 +268,14 @@ def test_the_mean_pose_is_measured_where_it_is_told(people):
     none = people.rows(np.arange(0))
     same = evaluate(truth_runner(people, people.box), people, CROP, trained_on=none)
     assert same.baselines["mean_pose"].total == own.baselines["mean_pose"].total
+
+
+def test_somebodys_own_boxes_show_persons_at_one_scale(tmp_path):
+    """Trainings and evaluations look where `predict --boxes` does with the same file."""
+    labels = write_example(tmp_path / "arm", 3, seed=1, side=64)
+    own, given = read_coco(labels), read_boxes(labels)
+    margin = Preprocessing(crop=CROP).margin
+    for row in range(3):
+        box = geometry.boxes_of_pixels(given[own.label(row)][0])
+        np.testing.assert_allclose(own.box[row], geometry.grow(box, margin), atol=1e-4)
+    assert protocol_for(own, chosen=PROTOCOLS["lsp-pck-pc"]).box == "bbox x1.25"

@@ -9,6 +9,7 @@ import numpy as np
 
 from vitruvian import geometry
 from vitruvian.data.people import People
+from vitruvian.measure.protocols import IMAGE_BOX, LABELLED_BOX
 from vitruvian.types import State, UserError
 
 Start = Literal["data", "labelled", "image", "face"]
@@ -81,6 +82,8 @@ def face_factor(people: People) -> float:
 def start_from(people: People, start: Start, factor: float | None = None) -> People:
     """The data set with `box` where a system first looks; what was there is kept in `boxes`.
 
+    `box_words` say what `box` is then.
+
     Args:
         start: "data": as it is; "labelled": about the true joints, which nobody gives in use; "image":
             the whole photograph; "face": the face's box x `factor`.
@@ -93,15 +96,20 @@ def start_from(people: People, start: Start, factor: float | None = None) -> Peo
         return people
     if start == "labelled":
         box = geometry.box_of_joints(people.joints, people.state >= State.OCCLUDED)
-        return replace(people, box=box, boxes={"data": people.box} | people.boxes)
+        return _looked_for_in(people, box, LABELLED_BOX)
     if not people.whole:
         raise UserError(
             f"data set {people.name!r} holds crops, not whole photographs: --set box=data, or give "
             "the data set it was made of"
         )
     if start == "image":
-        box = image_boxes(people)
-    else:
-        training = people.subset("train") if "train" in people.subsets else people
-        box = geometry.grow(face_boxes(people), factor or face_factor(training))
-    return replace(people, box=box, boxes={"data": people.box} | people.boxes)
+        return _looked_for_in(people, image_boxes(people), IMAGE_BOX)
+    training = people.subset("train") if "train" in people.subsets else people
+    factor = factor or face_factor(training)
+    box = geometry.grow(face_boxes(people), factor)
+    return _looked_for_in(people, box, f"face x{factor:.3g}, square")
+
+
+def _looked_for_in(people: People, box: np.ndarray, words: str) -> People:
+    boxes = {"data": people.box} | people.boxes
+    return replace(people, box=box, box_words=words, boxes=boxes)

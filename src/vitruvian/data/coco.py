@@ -6,7 +6,9 @@ end here and in `coco_labels`:
     keypoints     flat, x, y, v for each joint, 0-based with pixel centres at integers; v 0 = not labelled,
                   whatever x and y are, 1 = labelled but hidden, 2 = visible
     bbox          x, y, width, height with (0, 0) at the *corner* of the first pixel, unlike keypoints:
-                  pycocotools gives the box of a whole mask as 0, 0, W, H. Half a pixel is subtracted
+                  pycocotools gives the box of a whole mask as 0, 0, W, H. Half a pixel is subtracted.
+                  It ends where the person does: `box` is it x1.25 (Xiao et al., ECCV 2018), except in
+                  files written by this package, which say it; as it stands it is `boxes["bbox"]`
     area          px of the person's segment; `lengths["object_scale"]` is its square root
     left out      crowds, annotations without a labelled joint, those of other categories; all counted
     CVAT          labels other than the skeleton have empty `keypoints`; tracks have an empty list and no
@@ -18,6 +20,7 @@ end here and in `coco_labels`:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,8 @@ from vitruvian import geometry
 from vitruvian.data.coco_facts import RowFacts, read_row_facts
 from vitruvian.data.coco_labels import Labels, read_labels
 from vitruvian.data.coco_layout import annotation_files, cut_by_number, subset_name
-from vitruvian.data.people import People
+from vitruvian.data.people import People, words_of_boxes
+from vitruvian.measure.protocols import LABELLED_BOX
 from vitruvian.types import State, UserError
 
 _SIDES = {
@@ -61,7 +65,7 @@ def read_coco(path: Path) -> People:
         raise UserError(f"{path} has no person with keypoints ({files[0].note}): label some")
     extra = read_row_facts(persons, skeleton.joint_names, path)
     joints, state = _joints(np.concatenate([file.keypoints for file in files]), extra.undefined)
-    labelled = geometry.box_of_joints(joints, state >= State.OCCLUDED)
+    looked = _boxes(files, persons, extra, geometry.box_of_joints(joints, state >= State.OCCLUDED))
     image, renumbered = _image_numbers(files)
     subsets, cut = _subsets(files, extra, image)
     photos = [file.photos[person["image_id"]] for file in files for person in file.persons]
@@ -73,7 +77,7 @@ def read_coco(path: Path) -> People:
         skeleton=skeleton,
         joints=joints,
         state=state,
-        box=_boxes(persons, labelled),
+        box=looked.box,
         key=_keys(files),
         photo=lambda row, factor: photos[row].read(factor),
         label=lambda row: photos[row].name,
@@ -84,9 +88,10 @@ def read_coco(path: Path) -> People:
         scored=facts.scored,
         image=image,
         lengths={"object_scale": _object_scale(persons), **extra.lengths},
-        boxes={"labelled": labelled, **extra.boxes},
+        boxes=looked.boxes,
         weight=extra.weight,
         encoded=lambda row: photos[row].path().read_bytes(),
+        box_words=looked.words or words_of_boxes(looked.box, joints, state),
     )
 
 
@@ -98,11 +103,34 @@ def _joints(keypoints: np.ndarray, undefined: np.ndarray) -> tuple[np.ndarray, n
     return np.where(located[..., None], keypoints[:, :, :2], 0).astype(np.float32), state
 
 
-def _boxes(persons: list[dict[str, Any]], labelled: np.ndarray) -> np.ndarray:
-    """(N, 4) float32: `bbox`, or around the joints where there is none or it has no area."""
+@dataclass(frozen=True)
+class _Looked:
+    box: np.ndarray  # (N, 4) float32
+    boxes: dict[str, np.ndarray]  # as in `People`
+    words: str  # what `box` is; "": one of the files does not say
+
+
+def _boxes(
+    files: list[Labels], persons: list[dict[str, Any]], extra: RowFacts, labelled: np.ndarray
+) -> _Looked:
+    """`bbox` with its margin, or around the joints where there is none or it has no area."""
     given = np.array([person.get("bbox") or [0, 0, 0, 0] for person in persons], np.float64)
-    usable = (given[:, 2:] > 0).all(1, keepdims=True)
-    return np.where(usable, geometry.boxes_of_pixels(given), labelled)
+    usable = np.all(given[:, 2:] > 0, axis=1)
+    of_file = np.repeat([file.facts.margin for file in files], [len(f.persons) for f in files])
+    margin = np.where(np.isfinite(extra.margin), extra.margin, of_file)
+    bare = geometry.boxes_of_pixels(given)
+    grown = bare.copy()
+    for factor in np.unique(margin[margin != 1]).tolist():
+        grown[margin == factor] = geometry.grow(bare[margin == factor], factor)
+    boxes = {"labelled": labelled, **extra.boxes}
+    if (told := usable & (margin != 1)).any():
+        other = extra.boxes.get("bbox", np.full((len(persons), 4), np.nan, np.float32))
+        boxes["bbox"] = np.where(told[:, None], bare, other)
+    words = dict.fromkeys(file.facts.box for file in files)
+    if not usable.all():
+        words |= {LABELLED_BOX: None} if all(words) else {}
+    box = np.where(usable[:, None], grown, labelled)
+    return _Looked(box, boxes, "" if "" in words else " or ".join(words))
 
 
 def _object_scale(persons: list[dict[str, Any]]) -> np.ndarray:

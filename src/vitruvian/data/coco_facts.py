@@ -1,12 +1,14 @@
 """What a `People` knows and COCO's format has no place for: under `KEY` in the file, both directions.
 
 file        "vitruvian": {"format": 1, "name", "provenance", "convention": "PC" | "OC" | "", "scored",
-            "subsets": [names], "id_shift": annotation id - key}
+            "subsets": [names], "id_shift": annotation id - key, "box": what boxes are, in words}
 category    "vitruvian": the skeleton, see `coco_skeleton`
 image       "split": the subset, where all its persons are in one and no other; a common extension
 annotation  "vitruvian": {"undefined": [joints that the data set does not have], "subsets": [names, where
             `split` does not say it], "lengths": {name: px}, "boxes": {name: [x, y, width, height] with
-            pixel centres at integers, x and y at the edge}, "weight"}; whatever of these there is
+            pixel centres at integers, x and y at the edge}, "weight", "margin": `bbox` so many times
+            longer and wider is where the person is looked for, 1 if it is not there}; whatever of these
+            there is
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from vitruvian.data.people import People
 from vitruvian.types import Convention, State, UserError
 
 FORMAT = 1
+MARGIN = 1.25  # of files that were written elsewhere
 _DERIVED = ("object_scale", "labelled")  # a length and a box that COCO's own keys give
 
 
@@ -38,6 +41,8 @@ class Facts:
     scored: str = "all"
     subsets: tuple[str, ...] = ()
     id_shift: int = 0
+    margin: float = MARGIN  # of persons that do not say theirs
+    box: str = f"bbox x{MARGIN:g}"  # "": not said
 
 
 def read_facts(values: dict[str, Any], path: Path) -> Facts:
@@ -59,6 +64,8 @@ def read_facts(values: dict[str, Any], path: Path) -> Facts:
             scored=_text(found["scored"]),
             subsets=tuple(_text(name) for name in found["subsets"]),
             id_shift=operator.index(found["id_shift"]),
+            margin=1.0,
+            box=_text(found.get("box", "")),
         )
     except (KeyError, TypeError):
         facts = Facts()
@@ -76,6 +83,7 @@ class RowFacts:
     lengths: dict[str, np.ndarray]  # as in `People`
     boxes: dict[str, np.ndarray]
     weight: np.ndarray | None
+    margin: np.ndarray  # (N,), NaN where it is not said here
 
 
 def read_row_facts(
@@ -91,7 +99,7 @@ def read_row_facts(
     subsets: list[list[str] | None] = [None] * len(persons)
     lengths: dict[str, np.ndarray] = {}
     boxes: dict[str, np.ndarray] = {}
-    weight = np.ones(len(persons))
+    weight, margin = np.ones(len(persons)), np.full(len(persons), np.nan)
     weighed = False
     for row, person in enumerate(persons):
         if KEY not in person:
@@ -108,12 +116,16 @@ def read_row_facts(
                 boxes.setdefault(name, np.full((len(persons), 4), np.nan, np.float32))[row] = given
             weighed = weighed or "weight" in facts
             weight[row] = _number(facts.get("weight", 1.0))
+            if "margin" in facts:
+                margin[row] = _number(facts["margin"])
+                if margin[row] <= 0:
+                    raise ValueError(f"margin {margin[row]:g} is not above 0")
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path}, annotation {person.get('id')}: key {KEY!r} is not as it was written "
                 f"({type(error).__name__}: {error}): remove it"
             ) from None
-    return RowFacts(undefined, subsets, lengths, boxes, weight if weighed else None)
+    return RowFacts(undefined, subsets, lengths, boxes, weight if weighed else None, margin)
 
 
 def _text(value: Any) -> str:
@@ -150,11 +162,18 @@ def file_facts(people: People, id_shift: int) -> dict[str, Any]:
         "scored": people.scored,
         "subsets": list(people.subsets),
         "id_shift": id_shift,
+        "box": people.box_words,
     }
 
 
-def row_facts(people: People, row: int, subsets: list[str] | None) -> dict[str, Any]:
-    """What stands under `KEY` in the annotation of a row; {} where there is nothing to say."""
+def row_facts(
+    people: People, row: int, subsets: list[str] | None, bare: bool = False
+) -> dict[str, Any]:
+    """What stands under `KEY` in the annotation of a row; {} where there is nothing to say.
+
+    Args:
+        bare: the annotation's `bbox` is `boxes["bbox"]`, without the margin.
+    """
     facts: dict[str, Any] = {}
     undefined = np.flatnonzero(people.state[row] == State.UNDEFINED)
     if len(undefined):
@@ -169,8 +188,9 @@ def row_facts(people: People, row: int, subsets: list[str] | None) -> dict[str, 
     boxes = {
         name: box[row].astype(float).tolist()
         for name, box in people.boxes.items()
-        if name not in _DERIVED and np.isfinite(box[row]).all()
+        if name not in _DERIVED and np.isfinite(box[row]).all() and not (bare and name == "bbox")
     }
     facts |= {"lengths": lengths} if lengths else {}
     facts |= {"boxes": boxes} if boxes else {}
+    facts |= {"margin": MARGIN} if bare else {}
     return facts if people.weight is None else {**facts, "weight": float(people.weight[row])}

@@ -2,7 +2,8 @@
 
 Keypoints are 0-based with pixel centres at integers, v as COCO has it, floats without loss. A joint that
 the data set does not have is v 0 like one that is missing, and named under the key of `coco_facts`. `bbox`
-is where the person is looked for, counted from the corner of the first pixel. `area` is
+is where the person is looked for, counted from the corner of the first pixel; of data that came with a
+`bbox` it is that one, without the margin. `area` is
 `lengths["object_scale"]` squared; where that is not known it is the area of `bbox`, larger than the
 person's: OKS is then lenient and not to be compared with COCO's. Ids are keys, shifted where the lowest is
 not above 0, which evaluators take for "no match".
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from vitruvian import geometry
-from vitruvian.data.coco_facts import file_facts, row_facts
+from vitruvian.data.coco_facts import MARGIN, file_facts, row_facts
 from vitruvian.data.coco_skeleton import KEY, category_of
 from vitruvian.data.people import People
 from vitruvian.types import State, UserError
@@ -42,11 +43,13 @@ def to_coco(people: People) -> dict[str, Any]:
     images, split = _images(people, subsets)
     keys = people.key if len(np.unique(people.key)) == len(people) else np.arange(len(people))
     shift = 1 - int(keys.min(initial=1)) if keys.min(initial=1) < 1 else 0
-    annotations = _annotations(people)
+    bare = _came_with_bbox(people)
+    annotations = _annotations(people, bare)
     for row, annotation in enumerate(annotations):
         said = [split[annotation["image_id"]]] if annotation["image_id"] in split else []
         annotation["id"] = int(keys[row]) + shift
-        if facts := row_facts(people, row, None if subsets[row] == said else subsets[row]):
+        unsaid = None if subsets[row] == said else subsets[row]
+        if facts := row_facts(people, row, unsaid, bool(bare[row])):
             annotation[KEY] = facts
     return {
         "info": {"description": people.provenance},
@@ -123,11 +126,19 @@ def _size(people: People, row: int) -> dict[str, int]:
     return {"width": int(width), "height": int(height)}
 
 
-def _annotations(people: People) -> list[dict[str, Any]]:
+def _came_with_bbox(people: People) -> np.ndarray:
+    """(N,) bool: `box` is the `bbox` of a COCO file, grown as `read_coco` does."""
+    if "bbox" not in people.boxes:
+        return np.zeros(len(people), bool)
+    grown = geometry.grow(people.boxes["bbox"], MARGIN)
+    return np.all(grown == people.box, axis=1)
+
+
+def _annotations(people: People, bare: np.ndarray) -> list[dict[str, Any]]:
     """What COCO has a place for, without ids."""
     located = people.state >= State.OCCLUDED
     v = np.where(located, people.state - State.MISSING, 0)  # occluded 1, visible 2
-    box = _pixel_boxes(people, located)
+    box = _pixel_boxes(people, located, bare)
     scale = people.lengths.get("object_scale", np.full(len(people), np.nan)).astype(np.float64)
     area = np.where(np.isfinite(scale), scale**2, box[:, 2] * box[:, 3])
     xy = _shortest(np.where(located[..., None], people.joints, 0))
@@ -149,11 +160,12 @@ def _annotations(people: People) -> list[dict[str, Any]]:
     ]
 
 
-def _pixel_boxes(people: People, located: np.ndarray) -> np.ndarray:
+def _pixel_boxes(people: People, located: np.ndarray, bare: np.ndarray) -> np.ndarray:
     """(N, 4) float64 from the corner of the first pixel; around the joints, or 0, where there is none."""
     labelled = geometry.box_of_joints(people.joints, located)
-    known = np.isfinite(people.box).all(1, keepdims=True)
-    box = np.where(known, people.box, labelled).astype(np.float64) + np.array([0.5, 0.5, 0, 0])
+    given = np.where(bare[:, None], people.boxes.get("bbox", people.box), people.box)
+    known = np.isfinite(given).all(1, keepdims=True)
+    box = np.where(known, given, labelled).astype(np.float64) + np.array([0.5, 0.5, 0, 0])
     return np.where(np.isfinite(box), box, 0.0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,74 @@ def read_h5(path: Path) -> dict[str, np.ndarray]:
             return {name: np.asarray(file[name]) for name in file}
     except (OSError, RuntimeError, TypeError, ValueError):
         raise UserError(f"{path} is not a readable HDF5 file; copy it again") from None
+
+
+def number_columns(
+    path: Path, values: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+    """Columns by name, (N, *shape) float64 with one N, which is the first's.
+
+    Raises:
+        UserError: one holds no numbers or has another length or shape.
+    """
+    N = len(np.atleast_1d(values[next(iter(shapes))]))
+    columns = {}
+    for name, shape in shapes.items():
+        column = np.asarray(values[name])
+        if column.shape != (N, *shape) or column.dtype.kind not in "fiub":
+            wanted = ", ".join(map(str, ("N", *shape)))
+            raise UserError(
+                f"{path}: `{name}` has shape {column.shape} and type {column.dtype}, not numbers of "
+                f"shape ({wanted}) with N = {N}: copy the file again"
+            )
+        columns[name] = column.astype(np.float64)
+    return columns
+
+
+def whole_numbers(path: Path, name: str, column: np.ndarray) -> np.ndarray:
+    """A column (N,) int64 of numbers from 0 up.
+
+    Raises:
+        UserError: one is not whole.
+    """
+    wrong = np.flatnonzero(~((column >= 0) & (column < 2**53) & (column == np.floor(column))))
+    if len(wrong):
+        row = wrong[0]
+        raise UserError(f"{path}: `{name}` of row {row + 1} is {column[row]:g}, not a whole number")
+    return column.astype(np.int64)
+
+
+def file_names(path: Path, name: str, column: np.ndarray, count: int) -> np.ndarray:
+    """A column (N,) of texts in UTF-8, as str.
+
+    Raises:
+        UserError: it is something else, or has not `count` of them.
+    """
+    texts = [text.encode() if isinstance(text, str) else text for text in np.ravel(column).tolist()]
+    if np.shape(column) != (count,) or not all(isinstance(text, bytes) for text in texts):
+        raise UserError(f"{path}: `{name}` is not a file's name for each of {count} rows")
+    try:
+        return np.array([text.decode() for text in texts], str)
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: `{name}` holds names that are not UTF-8: copy it again") from None
+
+
+def check_scales(path: Path, scale: np.ndarray) -> None:
+    """Raises UserError where a person's scale (N,), NaN where it is unknown, is not above 0."""
+    wrong = np.flatnonzero(scale <= 0)
+    if len(wrong):
+        row = wrong[0]
+        raise UserError(
+            f"{path}: the scale of row {row + 1} is {scale[row]:g}, not above 0: its box has no area; "
+            "correct it or remove the row"
+        )
+
+
+def check_once(path: Path, what: str, keys: np.ndarray) -> None:
+    """Raises UserError where a key (N,) stands twice; `what` names one in the message."""
+    known, count = np.unique(keys, return_counts=True)
+    if (count > 1).any():
+        raise UserError(f"{path}: {what} {known[count > 1][0]} stands twice: remove one")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,16 @@ from pathlib import Path
 import numpy as np
 
 from vitruvian import geometry
-from vitruvian.data.files import Photographs, read_h5, read_mat
+from vitruvian.data.files import (
+    Photographs,
+    check_once,
+    check_scales,
+    file_names,
+    number_columns,
+    read_h5,
+    read_mat,
+    whole_numbers,
+)
 from vitruvian.data.people import People
 from vitruvian.skeleton import FLIC
 from vitruvian.types import Convention, State, UserError
@@ -45,6 +54,7 @@ _OC_FILES = (("flic-joints-oc.mat",), ("train.h5", "valid.h5"))
 _ENOUGH = 200  # people among whom person-centric labels surely show a turned one
 _SIDE = 440.0  # px of the published crop
 _MIDDLE = 240.0  # its centre's y, 1-based
+_BOX = "440 px about the torso box's x and y = 240, square"
 _FACE = 20.0  # px, the least side of a face's box
 
 
@@ -68,7 +78,8 @@ def read_flic(path: Path, convention: str | None = None) -> People:
     Subsets: `train` without the last films by name, `tune` those films, `train_full` the published 3,987
     (both), `test` 1,016. `box` is the published crop: 440 px about the torso box's x and y = 240;
     `boxes`: `torso`, `face` (about the mean of eyes and nose, 3 eye distances wide, at least 20 px) and
-    `labelled`. `key` is the row of `examples`, `image` that plus one.
+    `labelled`. `key` is the row of `examples`; `image` is that of the first person read of the photograph,
+    plus one: 451 of the 5,003 rows show a photograph that another row shows too.
 
     Args:
         convention: which files of a folder that has both kinds; person-centric ones unless "OC".
@@ -83,6 +94,7 @@ def read_flic(path: Path, convention: str | None = None) -> People:
         rows, named_pc = _from_mat(files[0])
     else:
         rows = _joined([_from_h5(file) for file in files])
+        check_once(path, "row of `examples`", rows.index)
         named_pc = "personcentric" in files[0].stem
         rows, torsos = _with_torsos(rows, folder)
     share = float((rows.xy[:, 0, 0] < rows.xy[:, 3, 0]).mean()) if len(rows.xy) else 0.0
@@ -138,16 +150,17 @@ def _from_h5(file: Path) -> _Rows:
     values = read_h5(file)
     if not {"part", "index", "imgname", "center", "scale"} <= set(values):
         raise UserError(f"{file} is not FLIC's: it lacks part, index, imgname, center or scale")
-    N = len(values["part"])
-    if values["part"].shape != (N, len(_JOINTS), 2):
-        raise UserError(f"{file}: `part` has shape {values['part'].shape}, not (N, 11, 2)")
+    shapes = {"part": (len(_JOINTS), 2), "index": (), "center": (2,), "scale": ()}
+    columns = number_columns(file, values, shapes)
+    N = len(columns["part"])
+    check_scales(file, columns["scale"])
     test = np.full(N, "train" not in file.stem)
     return _Rows(
-        xy=values["part"].astype(float),
-        index=values["index"].astype(np.int64),
-        name=np.char.decode(values["imgname"].astype(bytes)),
-        centre=values["center"].astype(float),
-        side=200 * values["scale"].astype(float),
+        xy=columns["part"],
+        index=whole_numbers(file, "index", columns["index"]),
+        name=file_names(file, "imgname", values["imgname"], N),
+        centre=columns["center"],
+        side=200 * columns["scale"],
         torso=np.full((N, 4), np.nan),
         train=~test,
         test=test,
@@ -209,10 +222,19 @@ def _people(rows: _Rows, folder: Path, convention: Convention, provenance: str) 
         provenance=provenance,
         convention=convention,
         scored="test",
-        image=rows.index + 1,
+        image=_image_numbers(rows),
         boxes=boxes,
         encoded=photographs.encoded,
+        box_words=_BOX,
     )
+
+
+def _image_numbers(rows: _Rows) -> np.ndarray:
+    """(N,) int64: one more than the least row of `examples` that shows the same photograph."""
+    _, number = np.unique(rows.name, return_inverse=True)
+    first = np.full(number.max(initial=-1) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, number, rows.index)
+    return first[number] + 1
 
 
 def _face(left_eye: np.ndarray, right_eye: np.ndarray, nose: np.ndarray) -> np.ndarray:

@@ -48,7 +48,7 @@ def read_lspet(path: Path) -> People:
         other = " This is LSP's file: use lsp=." if values.shape[:2] == (3, 14) else ""
         raise UserError(f"{file} has shape {values.shape}, not (14, 3, N).{other}")
     N = values.shape[2]
-    labelled = values[:, 2].T == 1  # (N, J)
+    labelled = _flags(file, values[:, 2].T) == 1  # (N, J)
     state = np.where(labelled, State.VISIBLE, State.MISSING).astype(np.uint8)
     first_val = max(N - 1000, 0)
     first_tune = max(first_val - 500, 0)
@@ -108,7 +108,19 @@ def _lsp(file: Path) -> tuple[np.ndarray, np.ndarray]:
     if values.ndim != 3 or values.shape[:2] != (3, 14):
         other = " This is LSPET's file: use lspet=." if values.shape[:2] == (14, 3) else ""
         raise UserError(f"{file} has shape {values.shape}, not (3, 14, N).{other}")
-    return values[:2].transpose(2, 1, 0), values[2].T
+    return values[:2].transpose(2, 1, 0), _flags(file, values[2].T)
+
+
+def _flags(file: Path, flag: np.ndarray) -> np.ndarray:
+    """Flags (N, J), each 0 or 1."""
+    wrong = np.argwhere((flag != 0) & (flag != 1))
+    if len(wrong):
+        row, joint = wrong[0]
+        raise UserError(
+            f"{file}: the flag of {LSP.joint_names[joint]} of row {row + 1} is {flag[row, joint]:g}, "
+            "not 0 or 1: unpack the archive again"
+        )
+    return flag
 
 
 def _with_sides(

@@ -47,7 +47,7 @@ import cv2
 import numpy as np
 
 from vitruvian import geometry
-from vitruvian.data.people import People
+from vitruvian.data.people import People, words_of_boxes
 from vitruvian.data.photos import decode_photo, reduction_for
 from vitruvian.skeleton import skeleton_from_dict
 from vitruvian.types import State, UserError
@@ -165,6 +165,8 @@ def read_pack(path: Path) -> People:
         boxes={name: arrays[f"box_{name}"] for name in header.get("boxes", [])},
         weight=arrays.get("weight"),
         encoded=encoded,
+        box_words=header.get("box")
+        or words_of_boxes(arrays["box"], arrays["joints"], arrays["state"]),
     )
 
 
@@ -304,6 +306,7 @@ def _header(people: People, kept: np.ndarray, side: int, dropped: int) -> dict[s
         "subsets": list(people.subsets),
         "lengths": list(people.lengths),
         "boxes": list(people.boxes),
+        "box": people.box_words,
         "labels": [people.label(int(row)) for row in kept],
         "side": side,
         "margin": MARGIN,

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from vitruvian import geometry
+from vitruvian.measure.protocols import LABELLED_BOX
 from vitruvian.skeleton import Skeleton
-from vitruvian.types import Convention, UserError
+from vitruvian.types import Convention, State, UserError
 
 # (row, factor) -> RGB uint8 (H, W, 3) and the factor, 1 to `factor`, by which it was decoded smaller.
 Photo = Callable[[int, int], tuple[np.ndarray, int]]
@@ -43,6 +45,7 @@ class People:
         None  # (N,) how often a row is trained on, relatively; None: all alike
     )
     encoded: Callable[[int], bytes] | None = None  # row -> the photograph's file, where it has one
+    box_words: str = LABELLED_BOX  # what `box` is, as protocols say it
 
     def __len__(self) -> int:
         return len(self.joints)
@@ -88,6 +91,13 @@ class People:
         encoded = self.encoded
         assert encoded is not None
         return lambda row: encoded(int(rows[row]))
+
+
+def words_of_boxes(box: np.ndarray, joints: np.ndarray, state: np.ndarray) -> str:
+    """What boxes (N, 4) are whose file does not say it, see `People.box_words`."""
+    labelled = geometry.box_of_joints(joints, state >= State.OCCLUDED)
+    alike = np.allclose(box, labelled, rtol=1e-3, atol=0.1, equal_nan=True)
+    return LABELLED_BOX if alike else "the data set's own"
 
 
 def hold_out(people: People, photographs: int) -> People:

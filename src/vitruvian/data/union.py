@@ -160,6 +160,7 @@ def union(
         boxes=_columns(parts, [part.boxes for part in parts], 4),
         weight=_weight(parts, weights),
         encoded=_dispatch(encoded, starts) if len(encoded) == len(parts) else None,
+        box_words=" or ".join(dict.fromkeys(part.box_words for part in parts)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vitruvian.measure.protocols import Group, Part, Protocol
+from vitruvian.measure.protocols import IMAGE_BOX, LABELLED_BOX, Group, Part, Protocol
 from vitruvian.skeleton import COCO, FLIC, LSP, MPII
 
 
@@ -61,7 +61,7 @@ LSP_PCK_PC = Protocol(
 LSPET_PCK_PC = replace(
     LSP_PCK_PC,
     name="lspet-pck-pc",
-    box="labelled joints x1.25, square",
+    box=LABELLED_BOX,
     flip_test=False,
     decoding=_OWN,
 )
@@ -89,6 +89,21 @@ _FLIC_OC = replace(
     source=f"Sapp & Taskar, CVPR 2013; {_TOOLKIT}",
     groups=(("head", ("nose", "neck")), *_LIMBS[:4]),
 )
+_LSP_PDJ = replace(
+    LSP_PCK_PC,
+    name="lsp-pdj",
+    auc_upto=0.5,
+    quoted=tuple((f"PDJ@{t}", t) for t in (0.05, 0.1, 0.15, 0.3, 0.4)),
+    source="Sapp & Taskar, CVPR 2013; Toshev & Szegedy, CVPR 2014; eval_pdj.m of bearpaw/eval_pose",
+)
+_FLIC_PDJ_OC = replace(
+    _FLIC_OC,
+    name="flic-pdj-oc",
+    auc_upto=_LSP_PDJ.auc_upto,
+    quoted=_LSP_PDJ.quoted,
+    source="Sapp & Taskar, CVPR 2013; Toshev & Szegedy, CVPR 2014, which does not say whose left "
+    "its labels mean; torso as for LSP",
+)
 _MPII = Protocol(
     name="mpii-pckh",
     version=1,
@@ -106,13 +121,25 @@ _MPII = Protocol(
     groups=_BODY,
     quoted=(("PCKh@0.1", 0.1),),
 )
+_MPII_SEGMENT = replace(
+    _MPII,
+    name="mpii-pckh-segment",
+    reference="head",
+    threshold=0.375,  # 0.5 x 0.75
+    left_out=_NO_LENGTH,
+    source="stands in for mpii-pckh where files give no head boxes: a head size of 0.75 x neck to head "
+    "top, which is the median of 0.6 x the box's diagonal; not to be compared with PCKh",
+    auc_upto=0.375,
+    auc_step=0.0075,
+    quoted=(("PCKh@0.1", 0.075),),
+)
 _HEAD_TOP: tuple[Group, ...] = (("head", ("head_top",)), *_LIMBS)
 
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
         LSPET_PCK_PC,
-        replace(LSPET_PCK_PC, name="lspet-pck-pc-image", box="whole image"),
+        replace(LSPET_PCK_PC, name="lspet-pck-pc-image", box=IMAGE_BOX),
         LSP_PCK_PC,
         replace(LSP_PCK_PC, name="lsp-pck-oc", convention="OC"),
         _LSP_PCP,
@@ -124,13 +151,8 @@ PROTOCOLS = {
         ),
         replace(_LSP_PCP, name="lsp-pcp-strict-oc", convention="OC"),
         replace(_LSP_PCP, name="lsp-pcp-loose-oc", convention="OC", rule="loose"),
-        replace(
-            LSP_PCK_PC,
-            name="lsp-pdj",
-            auc_upto=0.5,
-            quoted=tuple((f"PDJ@{t}", t) for t in (0.05, 0.1, 0.15, 0.3, 0.4)),
-            source="Sapp & Taskar, CVPR 2013; Toshev & Szegedy, CVPR 2014; eval_pdj.m of bearpaw/eval_pose",
-        ),
+        _LSP_PDJ,
+        replace(_LSP_PDJ, name="lsp-pdj-oc", convention="OC"),
         _FLIC_OC,
         replace(
             _FLIC_OC,
@@ -139,7 +161,10 @@ PROTOCOLS = {
             reference="torso_other",
             source="Newell et al., ECCV 2016: `normalize` of pose-hg's FLIC files is this diagonal",
         ),
+        _FLIC_PDJ_OC,
+        replace(_FLIC_PDJ_OC, name="flic-pdj-pc", convention="PC"),
         _MPII,
+        _MPII_SEGMENT,
         replace(
             _LSP_PCP,
             name="parse-pcp",

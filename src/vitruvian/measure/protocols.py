@@ -20,6 +20,8 @@ Group = tuple[str, tuple[str, ...]]  # a column of the papers' tables, and its j
 Part = tuple[str, tuple[str, ...], tuple[str, ...]]  # a stick: its name, the joints of either end
 
 NOT_STATED = "not stated"
+LABELLED_BOX = "labelled joints x1.25, square"  # where a person is looked for
+IMAGE_BOX = "whole image"
 NONE = "none"
 _WORDS = {
     "PC": "person-centric",

@@ -17,7 +17,7 @@ from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.people import People
 from vitruvian.measure import baselines
 from vitruvian.measure.protocol_table import PROTOCOLS
-from vitruvian.measure.protocols import Group, Protocol
+from vitruvian.measure.protocols import IMAGE_BOX, Group, Protocol
 from vitruvian.measure.result import Result
 from vitruvian.measure.scoring import Truth, check_truth, score
 from vitruvian.models import Predict
@@ -106,7 +106,8 @@ def protocol_for(
 ) -> Protocol:
     """The protocol of a data set's published figures, with how the predictions are made filled in.
 
-    A data set without one is scored as LSPET is: PCK@0.2 of its skeleton's reference length.
+    MPII without head boxes is scored in head segments, as near to PCKh as its joints allow. A data set
+    without a protocol is scored as LSPET is: PCK@0.2 of its skeleton's reference length.
 
     Args:
         chosen: this protocol instead.
@@ -118,7 +119,7 @@ def protocol_for(
     if look == "found" and passes == 1:
         look = "image"
     protocol = chosen or _published(people) or _generic(people)
-    box = PROTOCOLS["lspet-pck-pc" if look == "labelled" else "lspet-pck-pc-image"].box
+    box = people.box_words if look == "labelled" else IMAGE_BOX
     name = protocol.name if look == "labelled" else f"{protocol.name}-{look}"
     if look == "found":
         times = "once" if passes == 2 else f"up to {passes - 1} times"
@@ -134,6 +135,10 @@ def _published(people: People) -> Protocol | None:
     known = people.lengths.get("head_box")
     if people.name == "mpii" and known is not None and np.isfinite(known).any():
         return PROTOCOLS["mpii-pckh"]
+    segment, skeleton = PROTOCOLS["mpii-pckh-segment"], people.skeleton
+    answers = set(segment.joints) <= set(skeleton.joint_names)
+    if people.name == "mpii" and answers and segment.reference in skeleton.references:
+        return replace(segment, convention=people.convention)
     return PROTOCOLS.get(f"{people.name}-pck-{people.convention.lower()}")
 
 
@@ -301,7 +306,7 @@ def find(
     if look != "labelled" and not people.whole:
         raise UserError(
             f"data set {people.name!r} holds crops, not whole photographs ({people.provenance}): "
-            "only the labelled joints' box can be evaluated on it"
+            "only its own boxes can be looked in"
         )
     if not len(people):
         raise UserError(f"data set {people.name!r}: nobody is in this subset")
@@ -339,7 +344,7 @@ def evaluate(
     """A model's figures, with two baselines beside them.
 
     Args:
-        look: where each person is looked for: the labelled joints' box, the whole image, or, as
+        look: where each person is looked for: the data set's box, the whole image, or, as
             `predict` does in several passes, the whole image and then the box of what stands out.
         protocol: None is that of the data set; see `protocol_for`.
         skeleton: the joints that the runner answers, where they are not the data set's: those of one

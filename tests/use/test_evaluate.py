@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from vitruvian import geometry
 from vitruvian.data.arm import write_example
 from vitruvian.data.boxes import image_boxes
 from vitruvian.data.coco import read_coco
+from vitruvian.data.coco_files import to_coco
 from vitruvian.data.convention import in_convention
 from vitruvian.data.loader import Skipped
 from vitruvian.data.synthetic import figures
@@ -279,3 +281,17 @@ def test_somebodys_own_boxes_show_persons_at_one_scale(tmp_path):
         box = geometry.boxes_of_pixels(given[own.label(row)][0])
         np.testing.assert_allclose(own.box[row], geometry.grow(box, margin), atol=1e-4)
     assert protocol_for(own, chosen=PROTOCOLS["lsp-pck-pc"]).box == "bbox x1.25"
+
+
+@pytest.mark.parametrize("given", ["bbox", "joints"])
+def test_converted_boxes_show_persons_at_one_scale(tmp_path, given):
+    """Files of `data convert`, whose boxes have their margin already or, read from COCO's, have not."""
+    people = read_coco(write_example(tmp_path / "arm", 3, seed=1, side=64))
+    if given == "joints":
+        people = replace(people, boxes={})
+    converted = tmp_path / "converted.json"
+    converted.write_text(json.dumps(to_coco(people)))
+    boxes = read_boxes(converted)
+    for row in range(3):
+        (box,) = geometry.boxes_of_pixels(np.concatenate(list(boxes.values()))[[row]])
+        np.testing.assert_allclose(geometry.grow(box, 1.25), people.box[row], atol=1e-3)

@@ -14,6 +14,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from vitruvian import geometry
+from vitruvian.data.coco_facts import MARGIN
+from vitruvian.data.coco_skeleton import KEY
 from vitruvian.data.photos import SUFFIXES
 from vitruvian.types import Poses, UserError
 from vitruvian.use.poses import person_rows
@@ -254,4 +257,7 @@ def _coco_rows(values: dict[str, Any]) -> Iterator[Row]:
     persons = {c["id"] for c in categories if c.get("name") == "person"}
     for number, row in enumerate(values["annotations"], 1):
         if not persons or row.get("category_id") in persons:
-            yield f"annotation {number}", names.get(row["image_id"], ""), row["bbox"]
+            box = row["bbox"]
+            if KEY in values and "margin" not in row.get(KEY, {}):  # ours, with its margin
+                box = geometry.grow(np.array([box], np.float64), 1 / MARGIN)[0]
+            yield f"annotation {number}", names.get(row["image_id"], ""), box

@@ -443,6 +443,7 @@ def test_compare_prints_or_writes(shared, vitruvian, scored, tmp_path):
     named = {row[0]: dict(zip(rows[0], row, strict=False)) for row in rows}
     assert named["Yang"]["total"] == named["scored"]["total"] == "81.5"
     assert named["Yang et al."]["against the first"] == "+0.0 ="
+    assert "lsp-pck-oc version 1" in err  # a table alone does not say what was measured
     code, out, _ = vitruvian("compare", tmp_path / "scored.json", "--out", tmp_path / "x" / "t.txt")
     assert code == 0
     assert "81.5" in (tmp_path / "x" / "t.txt").read_text()

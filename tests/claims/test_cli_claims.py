@@ -104,6 +104,14 @@ def test_labels_alone(vitruvian, tmp_path: Path, shared: Path) -> None:
     assert (row["id"], row["state"]) == ("S1", "incomplete")  # LSPET's labels were not given
 
 
+def test_a_wrong_folder_is_no_empty_ledger(vitruvian, tmp_path: Path) -> None:
+    for arguments in ([], ["report", "--out", tmp_path / "page.md"]):
+        code, out, err = vitruvian("claims", *arguments, "--raw", tmp_path / "nowhere")
+        assert (code, out) == (1, "")
+        assert "nowhere: there is no such folder" in err
+    assert not (tmp_path / "page.md").exists()
+
+
 def test_a_damaged_file_is_one_line(vitruvian, tmp_path: Path) -> None:
     (tmp_path / "labels-S7.json").write_text("{")
     code, _, err = vitruvian("claims", "--raw", tmp_path)

@@ -21,6 +21,7 @@ from vitruvian.use.occluders import Occluders
 from vitruvian.use.scores import (
     Scored,
     label_notes,
+    learnt_notes,
     open_truth,
     score_file,
     score_model,
@@ -325,3 +326,18 @@ def test_json_is_whole_or_an_error(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         scores.write_json(Path(tmp_path / "nan.json"), {"a": float("nan")})
     assert not (tmp_path / "nan.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "subset", "said"),
+    [
+        ({"train": 24, "tune": 1, "val": 5}, "all", "24 persons of `train`"),
+        ({"train": 24, "tune": 6, "val": 0}, "all", "--subset tune"),
+        ({"train": 24, "tune": 1, "val": 5}, "val", ""),
+        ({"train": 0, "val": 30}, "all", ""),
+        ({"train": 30}, "all", ""),
+    ],
+)
+def test_what_was_learnt_from_is_said(sizes, subset, said):
+    notes = learnt_notes(sizes, subset)
+    assert said in "".join(notes) if said else notes == ()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vitruvian.cli.options import Device, Subset, Workers
 from vitruvian.types import UserError
+
+if TYPE_CHECKING:
+    from vitruvian.claims.raw import Store
 
 app = typer.Typer(
     help="The papers' claims: which are reproduced, and the trainings that decide it.",
@@ -42,17 +45,24 @@ def claims(
     from rich.console import Console
 
     from vitruvian.claims.ledger import CLAIMS
-    from vitruvian.claims.raw import RAW, Store
     from vitruvian.claims.rows import ledger
     from vitruvian.claims.table import ledger_table
 
-    rows = ledger(CLAIMS, Store(raw or RAW))
+    rows = ledger(CLAIMS, _existing(raw))
     if as_json:
         typer.echo(json.dumps([row.to_dict() for row in rows], indent=2, allow_nan=False))
         return
     console = Console()
     console.width = max(console.width, 120)
     console.print(ledger_table(rows))
+
+
+def _existing(raw: Path | None) -> Store:
+    from vitruvian.claims.raw import RAW, Store
+
+    if raw is not None and not raw.is_dir():
+        raise UserError(f"--raw {raw}: there is no such folder")
+    return Store(raw or RAW)
 
 
 @app.command("plan")
@@ -118,11 +128,10 @@ def report(
 ) -> None:
     """Write the ledger as a page, all of it from the raw files."""
     from vitruvian.claims.ledger import CLAIMS
-    from vitruvian.claims.raw import RAW, Store
     from vitruvian.claims.render import page
     from vitruvian.use.files import write_text
 
-    write_text(out, page(CLAIMS, Store(raw or RAW)))
+    write_text(out, page(CLAIMS, _existing(raw)))
     typer.echo(f"written: {out}")
 
 

@@ -58,7 +58,7 @@ def compare(
     """One table of several results under one protocol, with intervals and paired tests."""
     from vitruvian.skeleton import find_skeleton
     from vitruvian.use.compare import Request, compare
-    from vitruvian.use.compare_tables import FORMATS
+    from vitruvian.use.compare_tables import FORMATS, below
     from vitruvian.use.files import write_text
 
     if form not in FORMATS:
@@ -80,6 +80,8 @@ def compare(
         )
     )
     written = FORMATS[form](found)
+    if form == "csv":  # which has no place for what must be said with it
+        typer.echo("\n".join(below(found)), err=True)
     if out is None:
         typer.echo(written, nl=False)
     else:

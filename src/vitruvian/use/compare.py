@@ -29,6 +29,7 @@ from vitruvian.use.predict import Model, labelled, load
 from vitruvian.use.predictions import read_predictions
 from vitruvian.use.scores import (
     label_notes,
+    learnt_notes,
     open_truth,
     score_predictions,
     score_results,
@@ -261,7 +262,8 @@ def _entry(
     model = load(name, request.device)
     xy, result = _answers(model, request, on.people, chosen)
     facts = {"parameters": model.info.parameters, "gmacs": model.info.gmacs}
-    return Entry(label, result, facts, xy=xy, model=model), {}
+    notes = () if request.subset else learnt_notes(on.sizes, on.about["subset"])
+    return Entry(label, result, facts, notes=notes, xy=xy, model=model), {}
 
 
 def _of_file(label: str, path: Path, request: Request, on: Persons, chosen: Protocol) -> Entry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,8 @@ def score_model(
     settings = [text for text in parted(name)[1] if not text.startswith("predict.upto=")]
     named = "@".join([model.info.name, *([upto] if upto else []), *settings])
     notes = label_notes(people, asked, results[0].protocol)
+    if subset is None:
+        notes += learnt_notes({name: len(rows) for name, rows in people.subsets.items()}, asked)
     return Scored(tuple(results), _about(people, asked, model=named), notes, peaks=counted)
 
 
@@ -192,6 +194,22 @@ def score_file(
     result, warnings = score_predictions(predictions, people, chosen, train)
     notes = (*predictions.notes, *label_notes(people, asked, chosen))
     return Scored((result,), about, notes, warnings)
+
+
+def learnt_notes(sizes: Mapping[str, int], subset: str) -> tuple[str, ...]:
+    """That a model may have learnt from what it is scored on, where nobody chose the subset.
+
+    Args:
+        sizes: persons of each subset by its name.
+        subset: what is scored, in default of anything asked for.
+    """
+    known, held = sizes.get("train", 0), "val" if sizes.get("val") else "tune"
+    if subset != "all" or not known or not sizes.get(held):
+        return ()
+    return (
+        f"all subsets are scored, {known} persons of `train` among them: a model that learnt from those "
+        f"is scored by --subset {held}",
+    )
 
 
 def label_notes(people: People, subset: str, protocol: Protocol) -> tuple[str, ...]:

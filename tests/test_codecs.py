@@ -173,8 +173,32 @@ def test_the_middle_of_a_plateau():
     assert decode_plateaus(torch.zeros(1, 1, H, W))[0][0, 0].tolist() == [3, 2]
 
 
+def test_of_two_plateaus_that_of_the_highest_cell():
+    """Two discs that saturate: with logits 13 and 14 both lie within 1e-5 of 1."""
+    logits = torch.full((40, 44), -9.0)
+    for centre, logit in ((8.0, 13.0), (31.0, 14.0)):
+        logits[encode_discs(torch.full((1, 1, 2), centre), 40, 44, 3.0)[0, 0] > 0] = logit
+    heatmap = logits.sigmoid()[None, None]
+    assert heatmap[0, 0, 8, 8] > heatmap.max() * (1 - 1e-5)
+    assert decode_plateaus(heatmap)[0][0, 0].tolist() == [31, 31]
+    side_by_side = one_map(x0y2=0.9, x1y2=0.9, x3y2=0.9, x4y2=0.9, x5y2=0.9)
+    assert decode_plateaus(side_by_side)[0][0, 0].tolist() == [0.5, 2]  # the first of equals
+
+
+def test_all_of_a_slanted_plateau_counts():
+    y, x = torch.meshgrid(torch.arange(40.0), torch.arange(50.0), indexing="ij")
+    for degrees in range(0, 180, 15):
+        cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+        along, across = (x - 26) * cos + (y - 19) * sin, (y - 19) * cos - (x - 26) * sin
+        plateau = ((along / 14) ** 2 + (across / 4) ** 2 <= 1).float() * 0.7
+        xy, _ = decode_plateaus(plateau[None, None])
+        torch.testing.assert_close(xy[0, 0], torch.tensor([26.0, 19.0]))
+
+
 def test_a_mirrored_plateau_is_the_mirror():
-    heatmaps = (5 * torch.rand(2, 3, H, W, generator=torch.Generator().manual_seed(0))).round() / 5
+    xy_cell = torch.rand(2, 3, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([6, 4])
+    heatmaps = (5 * encode_gaussians(xy_cell, H, W, 2.0)).round() / 5
+    assert (heatmaps == heatmaps.amax((-2, -1), keepdim=True)).sum() > 12  # of 6
     xy, height = decode_plateaus(heatmaps)
     mirrored, same = decode_plateaus(heatmaps.flip(-1))
     torch.testing.assert_close(mirrored[..., 0], W - 1 - xy[..., 0])

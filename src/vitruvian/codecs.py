@@ -17,13 +17,15 @@ def encode_gaussians(
     persons share a map, (B, N, J, 2) -> (B, N, J, h, w), overlaps are decided by `amax(1)`.
 
     Args:
-        window: 0 outside the square of that many cells about the joint; None: no edge.
+        window: 0 outside the square of that many cells about the joint, 6 sigma + 1 where it is 0; None: no
+            edge.
     """
     x = torch.arange(w, device=xy_cell.device) - xy_cell[..., :1]  # (B, J, w)
     y = torch.arange(h, device=xy_cell.device) - xy_cell[..., 1:]  # (B, J, h)
     along_x = torch.exp(x.square() / (-2 * sigma**2))
     along_y = torch.exp(y.square() / (-2 * sigma**2))
     if window is not None:
+        window = window or 6 * sigma + 1
         along_x, along_y = along_x * (x.abs() <= window / 2), along_y * (y.abs() <= window / 2)
     return along_y[..., :, None] * along_x[..., None, :]
 
@@ -103,10 +105,12 @@ def _local_mean(flat: Tensor, x: Tensor, y: Tensor, h: int, w: int) -> Tensor:
 
 
 def decode_plateaus(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
-    """The middle of the highest cells: (B, J, h, w) -> xy_cell (B, J, 2), height there (B, J).
+    """The middle of the highest plateau: (B, J, h, w) -> xy_cell (B, J, 2), height there (B, J).
 
     For maps that saturate or were upsampled, in which many cells are equally high: the first of them, which
-    an argmax gives, would be another one in the mirrored map. Cells within 1e-5 of the height count.
+    an argmax gives, would be another one in the mirrored map. Cells within 1e-5 of the height count, if
+    they lie in the highest one's plateau: in a box with nothing as high all about it. Of equal plateaus
+    the first wins.
 
     Args:
         heatmaps: at least 0.
@@ -114,10 +118,23 @@ def decode_plateaus(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     h, w = heatmaps.shape[-2:]
     height = heatmaps.amax((-2, -1))  # (B, J)
     highest = (heatmaps >= (height * (1 - 1e-5))[..., None, None]).to(heatmaps.dtype)
-    rows, columns = highest.sum(-1), highest.sum(-2)  # (B, J, h), (B, J, w)
-    x = (columns * torch.arange(w, device=heatmaps.device)).sum(-1)
-    y = (rows * torch.arange(h, device=heatmaps.device)).sum(-1)
-    return torch.stack([x, y], -1) / rows.sum(-1, keepdim=True), height
+    first = heatmaps.flatten(2).argmax(-1, keepdim=True)  # (B, J, 1)
+    row, column = first // w, first % w
+    columns = (torch.arange(w, device=heatmaps.device) == column).to(heatmaps.dtype)  # (B, J, w)
+    for _ in range(4):  # the box grows until what is convex lies in it
+        rows = _run((highest @ columns[..., None])[..., 0], row)  # (B, J, h)
+        columns = _run((rows[..., None, :] @ highest)[..., 0, :], column)
+    per_row = (highest @ columns[..., None])[..., 0] * rows
+    per_column = (rows[..., None, :] @ highest)[..., 0, :] * columns
+    x = (per_column * torch.arange(w, device=heatmaps.device)).sum(-1)
+    y = (per_row * torch.arange(h, device=heatmaps.device)).sum(-1)
+    return torch.stack([x, y], -1) / per_row.sum(-1, keepdim=True), height
+
+
+def _run(count: Tensor, place: Tensor) -> Tensor:
+    """1 where nothing in (B, J, n) is 0 from there to a place (B, J, 1), else 0."""
+    gaps = (count == 0).long().cumsum(-1)
+    return ((count > 0) & (gaps == gaps.gather(-1, place))).to(count.dtype)
 
 
 def window_mass(probabilities: Tensor, xy_cell: Tensor) -> Tensor:

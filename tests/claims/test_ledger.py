@@ -8,8 +8,9 @@ import pytest
 
 from vitruvian.claims import labels
 from vitruvian.claims.ledger import CLAIMS, arms, find_claims, measures
-from vitruvian.claims.model import LSPET, RENDERED, TIERS, Training
+from vitruvian.claims.model import LSPET, RENDERED, TIERS, Claim, Contrast, Training
 from vitruvian.claims.raw import RAW, Store
+from vitruvian.claims.resolve import recipe_of
 from vitruvian.claims.rows import ledger
 from vitruvian.claims.todo import plan
 from vitruvian.types import UserError
@@ -61,11 +62,81 @@ def test_trainings_are_shared() -> None:
     """One detector serves two refinements; the cascade serves five claims."""
     detector = next(arm for arm in arms(RENDERED) if arm.name == "fcn8-fusion")
     children = [arm.name for arm in arms(RENDERED) if arm.parent == detector]
-    assert children == ["turned", "unturned"]
+    assert children[:2] == ["turned", "unturned"]
     readers = {
         c.id for c in CLAIMS for arm in c.arms(RENDERED) if arm.name == "detection-regression"
     }
     assert readers == {"B1", "B2", "B3", "B4", "B6"}
+
+
+def claim_of(id: str) -> Claim:
+    (found,) = find_claims([id])
+    return found
+
+
+def test_the_rows_of_table_11_are_heads_of_one_trunk() -> None:
+    """As many steps each: one that learns its trunk, too, or more of it, answers another question."""
+    heads = claim_of("S4").arms(RENDERED)
+    assert {arm.name for arm in heads} == {
+        "heads32-plain", "heads16-plain", "heads8-plain", "heads16-extra", "heads8-extra",
+        "heads16-fusion", "heads8-fusion",
+    }  # fmt: skip
+    assert {arm.parent.name for arm in heads if arm.parent} == {"fcn8-fusion"}
+    assert {arm.fits for arm in heads} == {(("heads", 1.0),)}
+    pairs = [tuple(term.arm.name[5:] for term in c.terms) for c in claim_of("S4").contrasts]
+    assert pairs == [
+        ("8-plain", "16-plain"), ("16-plain", "32-plain"), ("16-extra", "16-plain"),
+        ("8-extra", "8-plain"), ("16-fusion", "16-extra"), ("8-fusion", "8-extra"),
+    ]  # fmt: skip
+
+
+def test_all_of_what_s2_says_decides() -> None:
+    assert all(contrast.decides for contrast in claim_of("S2").contrasts)
+    assert any("turned by any angle" in contrast.words for contrast in claim_of("S2").at(RENDERED))
+
+
+def test_that_the_gain_vanishes_on_upright_people_is_above_zero_where_it_does() -> None:
+    """A gain of 4 points there speaks against S3."""
+    for tier in TIERS:
+        (upright,) = [c for c in claim_of("S3").at(tier) if c.words.startswith("upright")]
+        terms = {term.arm.name: term.weight for term in upright.terms}
+        assert (terms, upright.margin) == ({"fcn8-fusion": 1, "turned": -1}, 0.01)
+        assert {term.figure.angle for term in upright.terms} == {("0-45",)}
+
+
+def test_stages_are_held_against_what_stands_before_them() -> None:
+    """S8: the paper's figures are stage 1's above the detector's, and stage 2's above stage 1's."""
+
+    def read(contrast: Contrast) -> list[tuple[str, str | None]]:
+        return [(term.arm.name, term.figure.measure.stage) for term in contrast.terms]
+
+    first, second, *others = claim_of("S8").contrasts
+    assert read(first) == [("turned", "body"), ("fcn8-fusion", None)]
+    assert read(second) == [("turned", None), ("turned", "body")]
+    assert {term.figure.joints for term in first.terms} == {("shoulder", "hip")}
+    assert {term.figure.joints for term in second.terms} == {("wrist", "knee", "ankle")}
+    assert first.decides
+    assert second.decides
+    alone = {c.terms[0].figure.joints: read(c) for c in others if "alone" in c.words}
+    assert alone == {
+        ("shoulder",): read(first), ("hip",): read(first),
+        ("wrist",): read(second), ("knee",): read(second), ("ankle",): read(second),
+    }  # fmt: skip
+
+
+def test_the_losses_of_ke_et_al_say_how_they_are_reduced() -> None:
+    for id in ("K1", "K2", "K3", "K4", "K5"):
+        claim = claim_of(id)
+        values = {
+            recipe_of(Training(RENDERED, arm, 0)).config["reduction"]
+            for arm in claim.arms(RENDERED)
+        }
+        assert [f"reduction={value}:" in claim.note for value in values] == [True]
+
+
+def test_occluded_joints_are_held_against_all_others() -> None:
+    gain, _ = claim_of("K3").contrasts
+    assert [term.figure.state for term in gain.terms] == ["inferable"] * 2 + ["others"] * 2
 
 
 def test_the_whole_costs_about_twenty_hours(tmp_path: Path) -> None:
@@ -108,7 +179,7 @@ def test_the_committed_files_make_a_ledger() -> None:
     known |= {fact.source for claim in CLAIMS for fact in claim.facts}
     for raw in store.all():
         assert raw.id in known, f"{raw.id} belongs to no claim any more: delete it"
-        assert (RAW / f"{raw.id}.json").stat().st_size < 30_000, raw.id
+        assert (RAW / f"{raw.id}.json").stat().st_size < 50_000, raw.id  # B2 keeps heights of maps
 
 
 def test_what_labels_decide_as_the_specification_has_it() -> None:

@@ -109,6 +109,7 @@ def test_covered_joints_are_those_of_evaluate(shop: Shop) -> None:
         ("visible", "visible"),
         ("occluded", "occluded"),
         ("inferable", "occluded, inferable"),
+        ("others", "all others"),
     ):
         expected = covered["occlusion"][name]
         found = counts([raw_of(shop, BASE)], Figure(COVERED, state=state))

@@ -88,6 +88,7 @@ def test_parts_of_persons_and_joints(errors: np.ndarray) -> None:
     assert asked(state="occluded") == 3
     # the elbow of person 1 has a visible shoulder and wrist; person 2's wrist has a hidden elbow beside it
     assert asked(state="inferable") == 1
+    assert asked(state="others") == 3 * 14 - 1 - 1
     assert asked(state="visible") == 3 * 14 - 1 - 3
 
 

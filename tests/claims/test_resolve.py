@@ -52,6 +52,10 @@ def test_a_tier_has_one_optimiser(tier: Tier) -> None:
 def test_a_child_takes_all_of_its_parent(arm: Arm) -> None:
     assert arm.parent is not None
     own, other = shapes(arm), shapes(arm.parent)
+    if [stage for stage, _ in arm.fits] == ["heads"]:  # which begin anew, on the parent's trunk
+        assert not any(name.startswith(("body.", "semi.", "limbs.")) for name in own)
+        other = {name: shape for name, shape in other.items() if ".backbone." in name}
+        assert {name for name in own if ".backbone." in name} == set(other)
     assert {name: own.get(name) for name in other} == other
 
 

@@ -260,3 +260,26 @@ def test_a_stage_alone_answers_with_what_was_trained(tmp_path: Path) -> None:
     fourth = replace(options, out=tmp_path / "fourth", start_from=str(third.out))
     assert runs.run(fourth)  # its detector, trained on
     assert read_model(fourth.out / MODEL).predict.upto is None
+
+
+@pytest.mark.usefixtures("sets")
+def test_a_stage_that_the_config_lacks_is_refused_at_once(tmp_path: Path) -> None:
+    """Before the folder is claimed, so that the mended command may have it."""
+    folder = tmp_path / "run"
+    options = runs.Options("deeppose/compact", folder, ("config.stages=2",), ("lsp=x",), quiet=True)
+    message = (
+        "fit 3 of 3: system 'deeppose' has no stage 'stage3', only stage1, stage2 with this config; "
+        "set that fit's stage, or train without it: --stage stage1 --stage stage2"
+    )
+    with pytest.raises(UserError, match=re.escape(message)):
+        runs.run(options)
+    assert not folder.exists()
+    parts = replace(options, recipe="part_heatmaps/compact", settings=("config.variant=detection",))
+    with pytest.raises(
+        UserError, match=r"fit 2 of 3: .* 'regress', only detect .*: --stage detect$"
+    ):
+        runs.run(parts)
+    none = replace(parts, settings=("config.variant=regression",), stages=("detect",))
+    with pytest.raises(UserError, match=r"fit 1 of 1: .* set that fit's stage$"):
+        runs.run(none)
+    assert not folder.exists()

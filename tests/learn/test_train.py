@@ -346,8 +346,17 @@ def test_one_label_in_the_fifth_batch_is_enough(tmp_path: Path) -> None:
 
 
 def test_unknown_stage(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="has no stage 'legs', only heatmaps"):
+    with pytest.raises(UserError, match=r"fit 1 of 1: .* has no stage 'legs', only heatmaps"):
         train(heatmaps(tmp_path, fit("legs")))
+
+
+def test_an_unknown_stage_is_found_before_the_first_is_trained(tmp_path: Path) -> None:
+    def never() -> None:
+        raise AssertionError("trained")
+
+    system = counted(tiny.HEATMAPS, {1: never})
+    with pytest.raises(UserError, match=r"fit 2 of 2: .* or train without it: --stage heatmaps"):
+        train(heatmaps(tmp_path, fit(), fit("legs"), system=system))
 
 
 def test_more_parts_than_persons(tmp_path: Path) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from vitruvian.data.synthetic import figures
 from vitruvian.learn import tune as tuning
 from vitruvian.learn.run import Options
 from vitruvian.learn.tune import Plan, Trial, best, table, tune
+from vitruvian.skeleton import MPII
 from vitruvian.types import UserError
 
 SMALL = (
@@ -44,6 +48,39 @@ def test_every_setting_is_scored_on_the_held_out(done: tuple[Path, list[Trial]])
         assert about["hold_out"] == 6
         recipe = (folder / f"lr={lr}" / "recipe.yaml").read_text()
         assert f"lr: {float(lr)}" in recipe
+
+
+def test_the_results_name_their_protocol(done: tuple[Path, list[Trial]]) -> None:
+    _, trials = done
+    assert {trial.measure for trial in trials} == {"figures-pck at 0.2 torso"}
+    assert [column.header for column in table(trials).columns][
+        2
+    ] == "mean figures-pck at 0.2 torso, %"
+
+
+def test_mpii_is_scored_in_head_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PCKh@0.5, not what the paper chose by."""
+    people = replace(
+        figures(8, 0, MPII, 48), name="mpii", lengths={"head_box": np.full(8, 10.0, np.float32)}
+    )
+    near = people.joints + np.array([4.0, 0.0])  # within 0.5 head boxes, beyond 0.2
+    info = SimpleNamespace(crop=(32, 32), skeleton=MPII)
+    monkeypatch.setattr(tuning, "load", lambda name: SimpleNamespace(runner=None, info=info))
+    monkeypatch.setattr(tuning, "find", lambda *_, **__: SimpleNamespace(xy=near))
+    trial = tuning._trial(("a=1",), "joint", "model", people, 0)
+    assert (trial.measure, trial.value) == ("mpii-pckh at 0.5 head_box", 1.0)
+
+
+def test_what_cannot_be_trained_is_refused_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(options: Options) -> bool:
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(tuning, "run", never)
+    options = Options("deeppose/compact", tmp_path, hold_out=6)
+    with pytest.raises(UserError, match=r"fit 3 of 3: .* has no stage 'stage3'"):
+        tune(Plan(options, {"config.stages": ("3", "2")}))
 
 
 def test_what_is_done_is_not_trained_again(

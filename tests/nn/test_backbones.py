@@ -99,6 +99,32 @@ def test_without_dilation_a_layer_at_stride_1_has_its_published_convolutions():
     assert not torch.allclose(plain(image)[0], dilated(image)[0])
 
 
+@pytest.mark.parametrize("stride", [8, 16])
+def test_even_kernels_without_dilation_keep_the_size(stride):
+    """ConvNeXt's layers begin with 2x2 convolutions, of which timm dilates one at output_stride=8."""
+    with torch.device("meta"):
+        net = Backbone("convnext_atto", (4, stride), output_stride=stride)
+        undilate(net)
+        maps = net(torch.empty(1, 3, 64, 96))
+    assert [tuple(m.shape[-2:]) for m in maps] == [(16, 24), (64 // stride, 96 // stride)]
+
+
+def test_an_even_kernel_sees_what_it_would_with_its_stride():
+    """A cell and the next: the odd pixel of padding lies at the right and at the bottom."""
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 2, padding=1, dilation=2, bias=False))
+    torch.nn.init.ones_(net[0].weight)
+    undilate(net)
+    image = torch.arange(12.0).view(1, 1, 3, 4)
+    assert net(image).shape == (1, 1, 3, 4)
+    assert net(image)[0, 0, 0].tolist() == [0 + 1 + 4 + 5, 14, 18, 3 + 7]
+
+
+@pytest.mark.parametrize("channels", [(), (4, 8), (4, 8, 12), (4, 8, 12, 16, 20)])
+def test_a_resnet_has_four_layers(channels):
+    with pytest.raises(UserError, match="'resnet18' has four layers: give four channels"):
+        Backbone("resnet18", channels=channels)
+
+
 def test_vggs_are_built_here():
     net = Backbone("vgg13_bn", (2, 32), channels=(4, 6, 8, 10, 12)).eval()
     assert net.channels == (4, 12)

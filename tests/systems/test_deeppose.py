@@ -133,6 +133,23 @@ def test_a_trunk_is_stage_1_alone():
         ({"stages": 0}, "must be positive"),
         ({"sigma": 0.0}, "must be positive"),
         ({"head": "per_joint_net", "net": "resnet18"}, "needs net alexnet or compact"),
+        ({"window_hidden": 0}, "must be positive"),
+        ({"groups": 0}, "must be positive"),
+        (
+            {"net": "alexnet", "groups": 3, "channels": (6, 6, 9, 9, 8)},
+            r"groups 3 must divide all channels \[6, 6, 9, 9, 8\]",
+        ),
+        (
+            {"net": "alexnet", "groups": 2, "channels": (4,) * 5, "window_channels": (5,) * 5},
+            "groups 2 must divide all channels",
+        ),
+        ({"dropout": 2.0}, "dropout 2 must be from 0 to less than 1"),
+        ({"translation": -1.0}, "translation and auxiliary must not be negative"),
+        ({"auxiliary": -1.0}, "translation and auxiliary must not be negative"),
+        ({"sigma": float("nan")}, "sigma is nan; set config.sigma to a finite number"),
+        ({"smallest": float("nan")}, "smallest is nan; set config.smallest"),
+        ({"channels": ()}, r"channels \[\] must be whole numbers from 1 on, and one at least"),
+        ({"window_channels": ()}, "one at least; set config.window_channels"),
         ({"auxiliary": 1.0, "net": "alexnet"}, "auxiliary needs net compact and head gather"),
         ({"auxiliary": 1.0, "head": "per_joint_net"}, "auxiliary needs net compact and head"),
     ],
@@ -152,9 +169,33 @@ def test_any_number_of_stages():
         assert list(answer.maps) == names
 
 
+def test_a_trunk_with_other_layers_than_the_nets():
+    config = replace(THIN, trunk="resnet18", channels=(4, 6, 8), window_channels=(4, 6))
+    with pytest.raises(UserError, match="'resnet18' has four layers: give four channels"):
+        new(config)
+
+
 def test_a_net_of_timm_answers():
     net = new(replace(THIN, net="resnet18", stages=2, input=64, window=32))
     assert predict(net, batch(2).image, Ask()).xy.shape == (2, 14, 2)
+
+
+def test_views_are_normalised_by_a_constant_or_each_by_itself():
+    """Rows of 20, 60 and 100: mean 60, deviation 40 sqrt(2 / 3); an even view is 0."""
+    rows = torch.tensor([20.0, 60.0, 100.0])[:, None].expand(3, 4)
+    view = torch.stack([rows, 2 * rows, torch.full((3, 4), 7.0)])[None]  # (1, 3, h, w)
+    seen = {}
+    for kind in ("imagenet", "gcn"):
+        net = new(replace(THIN, stages=1, normalisation=kind))
+        net.nets[0] = Says(torch.zeros(1, 28))
+        net._look(1, view, False)
+        seen[kind] = net.nets[0].seen[0][0, :, :, 1]
+    side = (3 / 2) ** 0.5
+    expected = torch.tensor([[-side, 0, side], [-side, 0, side], [0, 0, 0]])
+    torch.testing.assert_close(seen["gcn"], expected)
+    assert seen["imagenet"][0].tolist() == pytest.approx(
+        [(value - 123.675) / 58.395 for value in (20, 60, 100)], rel=1e-5
+    )
 
 
 # one joint by hand

@@ -169,7 +169,10 @@ def test_the_recipes():
         system, config = system_and_config(recipe.system, recipe.config, name)
         counts[name] = parameters(on_meta(config, find_skeleton(recipe.skeleton)))
         assert system is MULTISCALE
-        assert [fit.stage for fit in recipe.fits] == [stages(config)[-1].name]
+        both = config.regressor == "after"  # which trains what the other fit has not
+        assert [fit.stage for fit in recipe.fits] == [s.name for s in stages(config)][
+            0 if both else -1 :
+        ]
         paper = not name.startswith("multiscale/compact")
         assert (config.loss == "mse") == (recipe.augment.occluders == 0) == paper
         assert (config.sigma, config.window) == ((1.75, 7) if paper else (1, 7))
@@ -179,6 +182,7 @@ def test_the_recipes():
         "multiscale/flic": 1_140_560 - (16 - K) * (4 * (3 * 65 + 64) - 64 + 3 * 64 + 65),
         "multiscale/hourglass8": 25_434_112,
         "multiscale/compact": 1_138_102,
+        "multiscale/compact_after": 1_138_102,
         "multiscale/compact_hourglass": 948_984,
     }
 
@@ -196,7 +200,13 @@ def test_the_recipes():
         ({"width": 63}, "even width"),
         ({"stacks": 0}, "stacks, levels and an even width"),
         ({"sigma": 0.0}, "sigma must be positive"),
+        ({"sigma": float("nan")}, "sigma is nan; set config.sigma to a finite number"),
+        ({"window": float("inf")}, "window is inf; set config.window"),
         ({"window": 0.5}, "window at least 1 cell"),
+        (
+            {"sigma": 2.0},
+            "window of 7 cells cuts Gaussians of sigma 2 within 2 sigma; set config.window=0",
+        ),
         ({"foreground": -1.0}, "foreground"),
     ],
 )
@@ -258,6 +268,14 @@ def test_both_readings_of_sigma_1():
         (whole,), _ = targets(config, batch)
         assert whole[0, 0, 7, 7:12].tolist() == pytest.approx(profile, abs=5e-5)
         assert (whole > 0).sum().item() == 49
+
+
+def test_a_window_of_0_follows_sigma():
+    batch = batch_of([[[29.5, 29.5]]], [[State.VISIBLE]], (64, 64))
+    for sigma, cells in ((1.0, 7), (2.0, 13)):  # 6 sigma + 1 about the middle of cell 7
+        config = MultiscaleConfig(crop=(64, 64), scales=1, sigma=sigma, window=0)
+        (whole,), _ = targets(config, batch)
+        assert (whole > 0).sum().item() == cells**2
 
 
 @pytest.mark.parametrize(("missing", "counts"), [("zero", [1, 1, 1, 0]), ("mask", [1, 1, 0, 0])])
@@ -394,6 +412,23 @@ def test_every_head_of_every_stack_and_scale_learns(feed, recompute):
         assert f"hourglasses.stacks.{number}.coarser.0.weight" in heads
         if not feed:
             assert len(heads) == 2, "weight and bias of that stack alone"
+
+
+def test_a_regression_net_alone_does_not_learn_on_random_stacks():
+    net = new_net(MULTISCALE, replace(THIN, regressor="after"), LSP, 0)
+    stacks, regression = stages(net.config)
+    assert stacks.before is None
+    with pytest.raises(
+        UserError, match=r"stacks stand still, and these are random; .* --from STACKS"
+    ):
+        regression.before(net, [], generator(0))
+    set_trained(net, stacks.trains)
+    stacks.step(net, lsp_batch(), generator(0))
+    regression.before(net.eval(), [], generator(0))
+    other = new_net(MULTISCALE, replace(THIN, regressor="after"), LSP, 1)
+    other.load_state_dict(net.state_dict())  # as --from does
+    regression.before(other, [], generator(0))
+    assert all(stage.before is None for stage in stages(replace(THIN, regressor="joint")))
 
 
 def test_the_stacks_stand_still_for_a_regression_net_that_learns_after_them():

@@ -11,6 +11,7 @@ from torch import nn
 from vitruvian.data.augment import Augment
 from vitruvian.data.loader import Skipped, plain_crops, training_crops
 from vitruvian.data.synthetic import figures
+from vitruvian.learn.optim import rate_factor
 from vitruvian.learn.recipes import RECIPES
 from vitruvian.learn.runner import new_net, system_and_config
 from vitruvian.learn.size import size_of
@@ -165,6 +166,14 @@ def test_skeletons_without_what_angles_need():
         ({"detector": "hourglass", "grid": 4}, "crop height 340 must be a multiple of 64 px"),
         ({"kernels": (9, 14)}, "kernels must be odd"),
         ({"radius": 0.0}, "must be positive"),
+        ({"radius": float("nan")}, "radius is nan; set config.radius to a finite number"),
+        ({"channels": ()}, r"channels \[\] must be whole numbers from 1 on, and one at least"),
+        ({"hidden_kernel": 4}, "kernels must be odd"),
+        ({"dropout": 1.5}, "dropout 1.5 must be from 0 to less than 1"),
+        (
+            {"detector": "hourglass", "grid": 4, "crop": (256, 256), "sigma": 2.5},
+            "window of 7 cells cuts Gaussians of sigma 2.5 within 2 sigma; set config.window=0",
+        ),
         ({"blur": -1.0}, "must not be negative"),
         ({"crop": (340, 8)}, "fewer than 2 cells"),
     ],
@@ -322,6 +331,26 @@ def test_the_compact_recipes():
     assert all(shape == shapes[0] for shape in shapes)
     small = replace(config, crop=(96, 96))
     assert on_meta(small)(torch.empty(1, 3, 96, 96, device="meta"))["limbs"].shape[2:] == (24, 24)
+
+
+def test_the_fits_of_table_1():
+    """Those of `lsp` that remain for a plain FCN with one refinement."""
+    recipe = RECIPES["normalized/lsp"]()
+    config = NormalizedConfig(supervision="plain", refine="st1", body_norm=False, branches="types")
+    known = [stage.name for stage in stages(config)]
+    assert [fit.stage for fit in recipe.fits if fit.stage in known] == ["detector", "body", "all"]
+    words = " ".join((RECIPES["normalized/lsp"].__doc__ or "").split())
+    assert "`--stage detector --stage body --stage all`" in words
+
+
+def test_the_resnets_decay_is_its_authors():
+    for name in ("all_resnet", "flic"):
+        fits = {fit.stage: fit for fit in RECIPES[f"normalized/{name}"]().fits}
+        assert fits["detector"].optim.weight_decay == 1e-4
+        assert fits["body"].optim.weight_decay == 5e-4
+        rates = [fits["detector"].optim.lr * rate_factor(fits["detector"].schedule, step, 1000)
+                 for step in (0, 4, 9, 10, 430, 720)]  # fmt: skip
+        assert rates == pytest.approx([0.02 / 11, 0.1 / 11, 0.2 / 11, 0.02, 0.002, 0.0002])
 
 
 def test_one_detector_serves_both(tmp_path: Path):

@@ -91,6 +91,36 @@ def test_later_stages_leave_the_earlier_nets_bit_equal(config):
     assert names[-4:] == ["detector", "body", "limbs", "all"]
 
 
+@pytest.mark.parametrize("supervision", ["plain", "fusion"])
+def test_heads_begin_anew_on_the_trunk(supervision):
+    config = replace(THIN, supervision=supervision, refine="none")
+    net, batch = stirred(config), batch_of()
+    for p in net.detector.fuse.parameters():
+        nn.init.ones_(p)
+    net.share.fill_(0.3)
+    stage = next(stage for stage in stages(config) if stage.name == "heads")
+    old = {name: value.clone() for name, value in net.state_dict().items()}
+    stage.before(net, [], generator(5))
+    now = net.state_dict()
+    kept = {name for name, value in now.items() if value.equal(old[name])}
+    assert {name for name in now if ".backbone." in name} <= kept
+    fresh = Normalized(config, LSP).state_dict()
+    for name in now.keys() - kept:
+        if name.endswith(".weight") and ".scores." in name:
+            assert 0.007 < now[name].std() < 0.013, name
+        else:
+            assert now[name].equal(fresh[name]), name
+    assert {name for name in now if ".scores." in name and "weight" in name} <= now.keys() - kept
+    assert sum(".fuse." in name for name in now.keys() - kept) == (
+        6 if config.supervision == "fusion" else 0
+    )
+    again = stirred(config, seed=3)
+    again.share.fill_(0.3)
+    stage.before(again, [], generator(5))
+    assert again.detector.scores["8"].weight.equal(net.detector.scores["8"].weight)
+    assert set(stage.step(net, batch, generator(0)))
+
+
 @pytest.mark.parametrize(
     ("refine", "expected"),
     [("none", []), ("st1", ["body", "all"]), ("st2", ["body", "limbs", "all"])],
@@ -303,6 +333,21 @@ def test_types_are_those_of_the_training_poses():
     located[:, LSP.index("left_hip")] = False
     detected = net.pose_type(batch.joints.flip(0), (batch.joints, located))
     assert detected.tolist() == expected[::-1].tolist(), "without a torso: the detector's pose"
+
+
+@pytest.mark.parametrize("bias", [-4.0, -2.5])
+def test_maps_of_types_begin_as_sure_of_the_background_as_of_no_joint(bias):
+    config = replace(THIN, refine="st1", refine_bias=bias)
+
+    def begun(**change):
+        net = new_net(NORMALIZED, replace(config, **change), LSP, 0)
+        return [refined.net.score.bias.tolist() for refined in net.body]
+
+    assert begun(branches="types") == [[bias] * 42 + [-bias]]
+    assert begun(branches="multi") == [[bias] * 14] * 3
+    assert begun() == [[bias] * 14]
+    hourglass = {"detector": "hourglass", "stacks": 1, "features": 8, "levels": 2}
+    assert begun(branches="types", **hourglass) == [[0] * 43]
 
 
 def test_a_persons_type_alone_is_positive():

@@ -116,7 +116,12 @@ def test_parameters_of_the_residual_cascade():
 
 @pytest.mark.parametrize(
     ("change", "expected"),
-    [({"post_merge": True}, 10_256_160), ({"bottleneck_ratio": 4}, 3_381_792)],
+    [
+        ({"post_merge": True}, 10_256_160),
+        ({"bottleneck_ratio": 4}, 3_381_792),
+        # 256 x 256 x 2 x 2 + 256 in place of 16 x 16 x 4 x 4 + 16
+        ({"output_deconv": "features"}, 7_681_824 + 262_400 - 4_112),
+    ],
 )
 def test_parameters_of_other_hourglasses(change, expected):
     assert parameters(on_meta(PartHeatmapsConfig(**change)).second) == expected
@@ -187,12 +192,43 @@ def test_the_compact_recipes():
         (THIN_VGG, {"kernels": (4,)}, "kernels must be odd"),
         (THIN_VGG, {"kernels": (3, 3, 3, 3)}, "no more than widths"),
         (THIN, {"radius": 0.0}, "must be positive"),
+        (THIN, {"levels": 0}, "levels .* must be positive"),
+        (THIN, {"levels": -3}, "levels .* must be positive"),
+        (THIN, {"second_weight": 0.0}, "second_weight must be positive"),
+        (THIN, {"width": 2, "bottleneck_ratio": 4}, "set config.width=4 or more"),
+        (THIN, {"foreground": -1.0}, "foreground and first_weight must not be negative"),
+        (THIN, {"first_weight": -0.1}, "foreground and first_weight must not be negative"),
+        (THIN, {"sigma": float("nan")}, "sigma is nan; set config.sigma to a finite number"),
+        (THIN, {"bias": float("-inf")}, "bias is -inf; set config.bias"),
+        (THIN, {"channels": ()}, r"channels \[\] must be whole numbers from 1 on, and one at least"),
+        (THIN, {"channels": (4, 0, 8, 10)}, r"channels \[4, 0, 8, 10\] must be whole numbers from 1"),
+        (THIN, {"output_deconv": "features", "stride": 4}, "set config.stride=2"),
+        (THIN_VGG, {"dropout": 1.5}, "dropout 1.5 must be from 0 to less than 1"),
+        (THIN_VGG, {"dropout": -0.5}, "dropout -0.5 must be from 0 to less than 1"),
+        (THIN_VGG, {"hidden_kernel": 4}, "hidden_kernel 4 must be odd"),
+        (THIN_VGG, {"hidden_kernel": -1}, "hidden_kernel -1 must be odd"),
+        (THIN_VGG, {"widths": (6, 0, 8)}, r"widths \[6, 0, 8\] must be whole numbers from 1 on"),
+        (THIN_VGG, {"kernels": (5, -3)}, r"kernels \[5, -3\] must be whole numbers from 1 on"),
         (THIN, {"radius": 1.4}, "discs of radius 1.4 px may have no cell of 2 px"),
     ],
 )  # fmt: skip
 def test_sizes_that_contradict(config, change, message):
     with pytest.raises(UserError, match=message):
         replace(config, **change)
+
+
+def test_channels_that_do_not_fit_the_backbone():
+    with pytest.raises(UserError, match="'resnet18' has four layers: give four channels"):
+        on_meta(replace(THIN, channels=(8, 8)))
+
+
+def test_a_backbone_with_even_kernels():
+    """ConvNeXt's layer at stride 1 begins with a 2x2 convolution."""
+    config = replace(THIN, backbone="convnext_atto", channels=None, output_stride=8)
+    assert shapes(on_meta(config, LSP), config.crop) == {
+        "detection": (14, 32, 48),
+        "regression": (14, 32, 48),
+    }
 
 
 # targets
@@ -356,6 +392,41 @@ def test_the_second_loss_reaches_the_first_subnetwork_in_the_joint_stage_only(co
         assert all(p.grad is not None for p in net.second.parameters())
 
 
+def test_weights_of_the_two_losses_where_both_learn():
+    net = new_net(PART_HEATMAPS, THIN, LSP, seed=0).eval()
+    rng = np.random.default_rng(0)
+    xy = rng.uniform(10, 54, (2, 14, 2)).astype(np.float32)
+    batch = batch_of(xy, np.full((2, 14), State.VISIBLE))
+    plain = joint_step(net, batch, generator(0))
+    net.config = replace(THIN, first_weight=0.25, second_weight=3.0)
+    weighted = joint_step(net, batch, generator(0))
+    assert weighted["detection"].item() == pytest.approx(0.25 * plain["detection"].item())
+    assert weighted["regression"].item() == pytest.approx(3 * plain["regression"].item())
+    alone = second_step(net, batch, generator(0))  # which learns alone
+    assert alone["regression"].item() == pytest.approx(plain["regression"].item())
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_another_deconvolution_of_the_features(stride):
+    """Its maps are the crop's, as ever; a constant stays itself through it, and all of it learns."""
+    sizes = (64 // stride, 96 // stride)
+    net = HourglassRegressor(5, 3, 8, 2, 4, stride=stride, output_deconv="features")
+    assert net.grow.weight.shape == (8, 8, 2, 2)
+    features = torch.randn(1, 8, 1, 1).expand(1, 8, 6, 7)
+    torch.testing.assert_close(net.grow(features), features[..., :1, :1].expand(1, 8, 12, 14))
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
+    stacked = torch.randn(2, 5, *sizes)
+    touched = set()
+    for _ in range(3):
+        optimiser.zero_grad()
+        maps = net(stacked)
+        assert maps.shape == (2, 3, *sizes)
+        (maps - torch.randn(2, 3, *sizes)).square().sum().backward()
+        touched |= {name for name, p in net.named_parameters() if p.grad.any()}
+        optimiser.step()
+    assert {"grow.weight", "grow.bias", "score.weight", "entry.0.weight"} <= touched
+
+
 @KINDS
 @pytest.mark.parametrize("variant", ["detection_regression", "regression_regression"])
 def test_what_is_stacked(config, variant):
@@ -507,6 +578,16 @@ def test_maps_of_the_mirrored_crop_are_mirrored_renamed_and_averaged():
     assert answer.xy[0].tolist() == [[47.5, 31.5], [20, 10], [60, 40]]
     assert answer.score[0].tolist() == pytest.approx([0, 0.5, 0.35])
     assert answer.maps["regression"][0, 0, 3, 4].item() == pytest.approx(-0.25)
+
+
+def test_the_first_of_the_highest_pixels():
+    maps = torch.zeros(1, 3, 64, 96)
+    maps[0, :, 20:23, 30:35] = 0.75
+    for highest, xy in (("first", [30, 20]), ("middle", [32, 21])):
+        net = Fixed(replace(THIN, stride=1, highest=highest), {"regression": maps})
+        answer = predict(net, marked(), Ask())
+        assert answer.xy[0].tolist() == [xy] * 3
+        assert answer.score[0].tolist() == [0.75] * 3
 
 
 def test_upto_the_first_stage_is_the_detector_alone():

@@ -178,6 +178,8 @@ def test_constant_maps_stay_constant_inside(head):
         ({"crop": (250, 256)}, "multiples of 32"),
         ({"crop": (256, 0)}, "multiples of 32"),
         ({"crop": (-32, 64)}, "multiples of 32"),
+        ({"sigma": float("nan")}, "sigma is nan; set config.sigma to a finite number"),
+        ({"channels": (8, 16, 0, 8)}, r"channels \[8, 16, 0, 8\] must be whole numbers from 1"),
         ({"loss": "softmax"}, "no zero map; set config.missing=mask"),
         ({"lateral": True, "head": "deconv"}, "'deconv' has no rounds"),
         ({"lateral": True, "head": "fcn_native"}, "'fcn_native' has no rounds"),

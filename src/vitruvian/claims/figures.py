@@ -88,8 +88,8 @@ def _mask(measured: Measured, figure: Figure) -> np.ndarray:
     if figure.angle:
         places = [BIN_NAMES.index(name) for name in figure.angle]
         mask &= np.isin(persons.angle, places)[:, None]
-    if figure.state == "inferable":
-        mask &= inferable(persons.state, skeleton)
+    if figure.state in ("inferable", "others"):
+        mask &= inferable(persons.state, skeleton) == (figure.state == "inferable")
     elif figure.state:
         wanted = State.VISIBLE if figure.state == "visible" else State.OCCLUDED
         mask &= persons.state == wanted

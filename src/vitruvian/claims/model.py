@@ -179,7 +179,8 @@ class Figure:
     at: float = 0.2  # of pck: the threshold, reference lengths
     joints: tuple[str, ...] = ()  # names without sides; none: all
     angle: tuple[str, ...] = ()  # bins of the torso's angle; none: all
-    state: Literal["", "visible", "occluded", "inferable"] = ""
+    # of joints; inferable: hidden between visible ones, others: all that are not
+    state: Literal["", "visible", "occluded", "inferable", "others"] = ""
     maps: str = ""  # of second peaks
 
 

@@ -33,7 +33,7 @@ def tune(
     workers: Annotated[int, typer.Option(min=0)] = 2,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
-    """Choose settings, and how many stages, by the mean PDJ@0.2 on held-out photographs."""
+    """Choose settings, and how many stages, by the data set's protocol on held-out photographs."""
     from rich.console import Console
 
     from vitruvian.learn.run import Options

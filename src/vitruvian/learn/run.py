@@ -28,7 +28,7 @@ from vitruvian.learn.runner import name_stages, net_runner, new_net, system_and_
 from vitruvian.learn.session import STATE, Session
 from vitruvian.learn.size import size_of
 from vitruvian.learn.start import Origin, begin
-from vitruvian.learn.train import train
+from vitruvian.learn.train import check_fits, train
 from vitruvian.models import DataUsed, ModelInfo, Predict, Preprocessing, write_model
 from vitruvian.recipe import Recipe, only, override
 from vitruvian.skeleton import find_skeleton
@@ -84,6 +84,8 @@ def run(options: Options) -> bool:
     recipe = only(name_stages(override(recipe, list(options.settings))), options.stages)
     if options.seed is not None:
         recipe = recipe.model_copy(update={"seed": options.seed})
+    system, config = system_and_config(recipe.system, recipe.config, recipe.name)
+    check_fits(recipe.fits, system, config)
     people, sources = open_training(
         options.data,
         recipe.skeleton,
@@ -96,7 +98,6 @@ def run(options: Options) -> bool:
     factor = face_factor(_training(people)) if recipe.box == "face" else None
     people = start_from(people, recipe.box, factor)
     drawn, balance = _drawn(people, recipe, options.weights)
-    system, config = system_and_config(recipe.system, recipe.config, recipe.name)
     with place(options.device) as where:
         net = new_net(system, config, people.skeleton, recipe.seed)
         report = Report(options.out, options.quiet, silent=not where.first)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Generator as Batches
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -28,7 +28,7 @@ from vitruvian.learn.session import STATE, Session, save_session
 from vitruvian.learn.state import Progress, Saved, read_state
 from vitruvian.learn.watch import Watch
 from vitruvian.recipe import Fit
-from vitruvian.systems.contract import Batch, Stage, generator
+from vitruvian.systems.contract import Batch, Stage, System, generator
 from vitruvian.types import UserError
 
 
@@ -49,9 +49,10 @@ def train(session: Session) -> bool:
     The net ends in eval mode with the weights to use. All state is in the run's folder.
 
     Raises:
-        UserError: the loss is not finite, nobody is labelled, all answers are the same, or the
-            state does not fit.
+        UserError: the loss is not finite, nobody is labelled, all answers are the same, the state does
+            not fit, or as `check_fits`.
     """
+    check_fits(session.recipe.fits, session.system, session.net.config)
     saved = _resume(session)
     fits = session.recipe.fits
     deadlines = _deadlines(session)
@@ -68,6 +69,24 @@ def train(session: Session) -> bool:
             save_session(session, None, None)
     session.net.eval()
     return True
+
+
+def check_fits(fits: Sequence[Fit], system: System, config: Any) -> None:
+    """Whether a system has the stage of every fit, before the first of them takes its time.
+
+    Raises:
+        UserError: it lacks one.
+    """
+    known = [stage.name for stage in system.stages(config)]
+    for number, fit in enumerate(fits, 1):
+        if fit.stage not in known:
+            kept = dict.fromkeys(fit.stage for fit in fits if fit.stage in known)
+            others = " ".join(f"--stage {name}" for name in kept)
+            raise UserError(
+                f"fit {number} of {len(fits)}: system {system.name!r} has no stage {fit.stage!r}, only"
+                f" {', '.join(known)} with this config; set that fit's stage"
+                + (f", or train without it: {others}" if kept else "")
+            )
 
 
 def _resume(session: Session) -> Saved | None:
@@ -196,12 +215,8 @@ def _wrapped(net: nn.Module, stage: Stage, where: Place) -> nn.Module:
 
 
 def _stage(session: Session, fit: Fit) -> Stage:
-    stages = {stage.name: stage for stage in session.system.stages(session.net.config)}
-    if fit.stage not in stages:
-        raise UserError(
-            f"system {session.system.name!r} has no stage {fit.stage!r}, only {', '.join(stages)}"
-        )
-    return stages[fit.stage]
+    stages = session.system.stages(session.net.config)
+    return next(stage for stage in stages if stage.name == fit.stage)
 
 
 def _training_batches(session: Session, fit: Fit, number: int, start: int) -> Batches[Batch]:

@@ -128,8 +128,9 @@ class Backbone(nn.Module):
         build = _vgg if name in VGGS else _timm_net
         try:
             self.net, self.channels = build(name, strides, options)
-        except (TypeError, AssertionError) as error:
-            raise UserError(f"backbone {name!r} cannot be built: {error}") from None
+        except (TypeError, AssertionError, ValueError, IndexError) as error:
+            why = str(error) or f"not with {options}"
+            raise UserError(f"backbone {name!r} cannot be built: {why}") from None
 
     def forward(self, image: Tensor) -> list[Tensor]:
         return self.net(image)
@@ -138,12 +139,16 @@ class Backbone(nn.Module):
 def undilate(net: nn.Module) -> None:
     """Takes away the dilation that timm puts in place of a stride.
 
-    With it and output_stride=16, a ResNet's last layer has stride 1 and is otherwise as published.
+    With it and output_stride=16, a ResNet's last layer has stride 1 and is otherwise as published. An even
+    kernel, which others have there, gets its odd pixel of padding at the right and at the bottom.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d) and module.dilation != (1, 1):
             module.dilation = (1, 1)
-            module.padding = (module.kernel_size[0] // 2, module.kernel_size[1] // 2)
+            if any(side % 2 == 0 for side in module.kernel_size):
+                module.padding = "same"
+            else:
+                module.padding = (module.kernel_size[0] // 2, module.kernel_size[1] // 2)
 
 
 def _vgg(
@@ -163,6 +168,8 @@ def _timm_net(
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), 1, 0)
         raise UserError(f"no backbone {name!r} in timm; nearest: {near[0]!r}")
+    if len(options.get("channels", range(4))) != 4:
+        raise UserError(f"backbone {name!r} has four layers: give four channels")
     with torch.device("meta"):
         info = timm.create_model(name, features_only=True, **options).feature_info
     reductions = info.reduction()

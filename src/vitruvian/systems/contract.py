@@ -5,6 +5,7 @@ Axes and frames as in `vitruvian.types`. A system is data and functions; nothing
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -124,6 +125,24 @@ def predict(system: System, net: Any, image: Tensor, ask: Ask = Ask()) -> Answer
     """
     check_stage(system, net.config, ask.upto)
     return system.predict(net, image, ask)
+
+
+def check_numbers(system: str, config: Any) -> None:
+    """What holds for the sizes of every system's config: numbers are finite, lists hold sizes from 1 on.
+
+    Raises:
+        UserError: a field is infinite or not a number, or a list is empty or holds less than 1.
+    """
+    for name in (field.name for field in fields(config)):
+        value = getattr(config, name)
+        each = tuple(value) if isinstance(value, tuple | list) else (value,)
+        if any(isinstance(one, float) and not math.isfinite(one) for one in each):
+            raise UserError(f"{system}: {name} is {value}; set config.{name} to a finite number")
+        if isinstance(value, tuple | list) and (not each or min(each) < 1):
+            raise UserError(
+                f"{system}: {name} {list(each)} must be whole numbers from 1 on, and one at least;"
+                f" set config.{name}"
+            )
 
 
 def check_stage(system: System, config: Any, name: str | None) -> None:

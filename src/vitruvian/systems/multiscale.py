@@ -10,7 +10,8 @@ regression net make it the stacked hourglass with intermediate supervision.
 
 Where the paper leaves a choice:
     sigma, window     "sigma = 1" of the hourglass' code is Torch's Gaussian of 1.75 cells in 7x7, the
-                      default; its Python ports draw 1 cell in 7x7 (6 sigma + 1), which is sigma=1
+                      default; its Python ports draw 1 cell in 7x7 (6 sigma + 1), which is sigma=1. The
+                      window does not follow sigma by itself: window=0 makes it 6 sigma + 1 cells
     scales            3, as its experiments have; 4 as its Fig. 2 draws; 2 and 1 as its Fig. 4
     target_scale      "down-sampled groundtruth": "maxpool" keeps the peak's height, and the width in px;
                       "avgpool" lowers it; "rerender" draws the same sigma in cells at every scale
@@ -19,7 +20,7 @@ Where the paper leaves a choice:
     reduction         "sum" over a map's cells, as in equation (1), by which the finest scale weighs 16:4:1;
                       "mean": equally. Squared errors either way: the paper writes |P - G| and says MSE
     regressor         "joint": its gradient reaches the stacks; "detached": both learn at once, each from
-                      its own loss; "after": the stacks stand still; "none"
+                      its own loss; "after": the stacks stand still, and must have learnt before; "none"
     regressor_form    its layers are not published: "hourglass", or "convs" of 9x9, 9x9, 9x9 and 1x1
     regressor_scales  "gt": it answers at stride 4; "all": at the coarser scales too (section 2.2's
                       "at respective scales"), by which it only learns
@@ -39,6 +40,7 @@ Departures, each off in the papers' recipes:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,7 +52,7 @@ from vitruvian import codecs, geometry, losses
 from vitruvian.nn.blocks import Normalise, upsample
 from vitruvian.nn.hourglass import Hourglass, StackedHourglass
 from vitruvian.skeleton import Skeleton
-from vitruvian.systems.contract import Answer, Ask, Batch, Stage, System
+from vitruvian.systems.contract import Answer, Ask, Batch, Stage, System, check_numbers
 from vitruvian.types import State, UserError
 
 STRIDE = 4  # px per cell of the finest maps
@@ -70,7 +72,7 @@ class MultiscaleConfig:
     regressor_form: Literal["hourglass", "convs"] = "hourglass"
     regressor_scales: Literal["gt", "all"] = "gt"
     sigma: float = 1.75  # cells of the heatmap
-    window: float | None = 7.0  # cells on a side of what is drawn; None: all of it
+    window: float | None = 7.0  # cells on a side of what is drawn; 0: 6 sigma + 1; None: all
     target_scale: Literal["maxpool", "rerender", "avgpool"] = "maxpool"
     reduction: Literal["sum", "mean"] = "sum"
     missing: Literal["zero", "mask"] = "zero"
@@ -93,8 +95,13 @@ class MultiscaleConfig:
             raise UserError(
                 f"multiscale: an hourglass of {self.levels} levels has no {self.scales} scales"
             )
-        if self.sigma <= 0 or (self.window is not None and self.window < 1):
+        if self.sigma <= 0 or (self.window and self.window < 1):
             raise UserError("multiscale: sigma must be positive and the window at least 1 cell")
+        if self.window and self.window < 4 * self.sigma and self.sigma > 1.75:
+            raise UserError(
+                f"multiscale: a window of {self.window:g} cells cuts Gaussians of sigma {self.sigma:g}"
+                " within 2 sigma; set config.window=0, which is 6 sigma + 1 cells"
+            )
         if self.foreground < 0:
             raise UserError("multiscale: foreground must not be negative")
         if self.loss == "softmax" and (self.missing == "zero" or self.foreground):
@@ -102,6 +109,7 @@ class MultiscaleConfig:
                 "multiscale: the softmax loss has no zero map and weighs no cells; set"
                 " config.missing=mask and config.foreground=0"
             )
+        check_numbers("multiscale", self)
 
 
 class Regressor(nn.Module):
@@ -268,18 +276,35 @@ def regression_step(net: Multiscale, batch: Batch, rng: Generator) -> dict[str, 
     return stack_losses(config, stacks, target, counted) | found
 
 
+def stacks_have_learnt(net: Multiscale, batches: Iterable[Batch], rng: Generator) -> None:
+    """Refuses to train a regression net alone on stacks that no step has ever trained.
+
+    Raises:
+        UserError: their BatchNorms have seen no batch.
+    """
+    buffers = net.hourglasses.named_buffers()
+    seen = [count for name, count in buffers if name.endswith("num_batches_tracked")]
+    if not any(seen):
+        raise UserError(
+            "multiscale: with config.regressor=after the stacks stand still, and these are random; train"
+            " multiscale/compact_after, or the stacks alone (--set config.regressor=none --out STACKS) and"
+            " then this --from STACKS"
+        )
+
+
 def stages(config: MultiscaleConfig) -> tuple[Stage, ...]:
     """stacks, and with a regression net regression, which trains both unless `regressor` is "after".
 
-    A recipe whose `regressor` is "joint" or "detached" needs the second one only.
+    A recipe whose `regressor` is "joint" or "detached" needs the second one only; with "after" it needs
+    both, or stacks to start from.
     """
     if config.regressor == "none":
         return (Stage("stacks", stacks_step, trains=("",)),)
-    both = ("regressor",) if config.regressor == "after" else ("hourglasses", "regressor")
-    return (
-        Stage("stacks", stacks_step, trains=("hourglasses",)),
-        Stage("regression", regression_step, trains=both),
-    )
+    stacks = Stage("stacks", stacks_step, trains=("hourglasses",))
+    if config.regressor == "after":
+        alone = ("regressor",)
+        return stacks, Stage("regression", regression_step, alone, before=stacks_have_learnt)
+    return stacks, Stage("regression", regression_step, trains=("hourglasses", "regressor"))
 
 
 def predict(net: Multiscale, image: Tensor, ask: Ask) -> Answer:

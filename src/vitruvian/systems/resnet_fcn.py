@@ -34,7 +34,7 @@ from vitruvian import codecs, geometry, losses
 from vitruvian.nn.backbones import Backbone
 from vitruvian.nn.blocks import Normalise, conv_norm, upsample
 from vitruvian.skeleton import Skeleton
-from vitruvian.systems.contract import Answer, Ask, Batch, Stage, System
+from vitruvian.systems.contract import Answer, Ask, Batch, Stage, System, check_numbers
 from vitruvian.types import State, UserError
 
 Head = Literal["deconv", "fcn_up", "fcn_1x1", "fcn_bottleneck", "fcn_native", "fcn_skip"]
@@ -65,6 +65,7 @@ class ResNetFCNConfig:
             raise UserError("resnet_fcn: the softmax loss has no zero map; set config.missing=mask")
         if self.lateral and self.head not in ("fcn_up", "fcn_bottleneck"):
             raise UserError(f"resnet_fcn: head {self.head!r} has no rounds to add lateral maps to")
+        check_numbers("resnet_fcn", self)
 
 
 class Round(nn.Module):

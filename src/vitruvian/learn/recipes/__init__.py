@@ -30,6 +30,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "multiscale/flic": multiscale.flic,
     "multiscale/hourglass8": multiscale.hourglass8,
     "multiscale/compact": multiscale.compact,
+    "multiscale/compact_after": multiscale.compact_after,
     "multiscale/compact_hourglass": multiscale.compact_hourglass,
     "normalized/lsp": normalized.lsp,
     "normalized/lsp_lspet": normalized.lsp_lspet,

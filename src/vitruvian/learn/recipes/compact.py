@@ -21,12 +21,12 @@ AUGMENT = Augment(
 def compact_fit(
     stage: str, epochs: float, lr: float, *, warmup: float = 0.03, weight_decay: float = 0.02
 ) -> Fit:
-    """AdamW on a cosine, with averaged weights."""
+    """Muon on a cosine, with averaged weights; `optim.name=adamw` takes the same rate."""
     return Fit(
         stage=stage,
         epochs=epochs,
         batch=64,
-        optim=Optim(name="adamw", lr=lr, weight_decay=weight_decay, decay_norms=False),
+        optim=Optim(name="muon", lr=lr, weight_decay=weight_decay, decay_norms=False),
         schedule=Schedule(law="cosine", warmup=warmup, floor=0.01),
         clip=5.0,
         ema=0.998,

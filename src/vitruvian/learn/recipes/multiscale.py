@@ -1,11 +1,16 @@
 """Recipes of `multiscale`.
 
 `mpii` and `flic` are Ke et al.'s network, `hourglass8` is Newell et al.'s. `compact` is what a laptop CPU
-can train, and `compact_hourglass` the same without coarser scales and without the regression net.
+can train, `compact_after` the same with the regression net after the stacks, and `compact_hourglass`
+without coarser scales and without the regression net.
 
 The grid of Ke et al.'s Fig. 4, which goes on where it was stopped, is
 `vitruvian tune multiscale/compact --try config.stacks=1,2,4 --try config.scales=1,2,3
 --try config.regressor=none,joint --out RUNS`.
+
+With config.regressor=after the regression net learns on stacks that stand still, so these come first:
+`compact_after` has both fits; of any other recipe here train the stacks (`--set config.regressor=none`) and
+start `--from` that run.
 """
 
 from __future__ import annotations
@@ -51,7 +56,7 @@ def mpii() -> Recipe:
         augment=_AUGMENT,
         fits=(
             Fit(
-                stage="regression",
+                stage=LAST,
                 epochs=100,
                 batch=8,
                 optim=Optim(name="adam", lr=5e-4),
@@ -94,12 +99,19 @@ def compact() -> Recipe:
     """The paper's own net at 128x128 for a laptop CPU, 1.1 M parameters.
 
     Departures: cross-entropy of the spatial softmax (learns several times faster from scratch; squared
-    errors stay at empty maps for long), local-mean decoding, AdamW on a cosine, averaged weights, bfloat16,
+    errors stay at empty maps for long), local-mean decoding, Muon on a cosine, averaged weights, bfloat16,
     wider augmentation with pasted occluders. Reading: Gaussians of 1 cell. Squared errors instead:
-    `--set config.loss=mse --set config.missing=zero --set config.foreground=10`. Crops of 96x96 need
+    `--set config.loss=mse --set config.missing=zero --set config.foreground=10`, which are means over a
+    map's cells; `--set config.reduction=sum` makes them equation (1)'s sums. Crops of 96x96 need
     `--set config.crop=[96,96] --set config.levels=3`.
     """
     return _compact("compact", _COMPACT)
+
+
+def compact_after() -> Recipe:
+    """`compact` with regressor=after: the stacks alone, then the regression net while they stand still."""
+    fits = (compact_fit("stacks", 45, 3e-3), compact_fit("regression", 15, 3e-3))
+    return _compact("compact_after", replace(_COMPACT, regressor="after"), fits)
 
 
 def compact_hourglass() -> Recipe:
@@ -108,6 +120,9 @@ def compact_hourglass() -> Recipe:
     return _compact("compact_hourglass", config)
 
 
-def _compact(name: str, config: MultiscaleConfig) -> Recipe:
-    fits = (compact_fit(LAST, 60, 3e-3),)
+def _compact(
+    name: str,
+    config: MultiscaleConfig,
+    fits: tuple[Fit, ...] = (compact_fit(LAST, 60, 3e-3),),
+) -> Recipe:
     return compact_recipe(f"multiscale/{name}", asdict(config), fits)

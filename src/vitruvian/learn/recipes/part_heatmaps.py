@@ -60,7 +60,7 @@ def res() -> Recipe:
 
 
 def vgg() -> Recipe:
-    """The VGG-16 FCN and large kernels, 380x380, 300 px for a standing person (section 3.1).
+    """The VGG-16 FCN and large kernels, 380x380, 304 px for a standing person (section 3.1: 300).
 
     Detection from the ImageNet weights (`--set init=timm`) for 20 epochs, regression for 20, both together
     for 10. Not stated there and chosen here: rates for mean losses, SGD with momentum 0.9, batch 8,
@@ -94,7 +94,7 @@ def compact() -> Recipe:
 
     The detector's backbone ends at stride 8, so that its maps have as many cells as the paper's.
     Departures: maps of 2 px a cell, a detector that begins with rare parts (bias -5), squared errors that
-    weigh up to 11 times near joints (from scratch they learn faster), AdamW on a cosine, averaged weights,
+    weigh up to 11 times near joints (from scratch they learn faster), Muon on a cosine, averaged weights,
     bfloat16, wider augmentation with pasted occluders, without which the detector and the regressor would
     count the same joints on data without occluded ones.
     """

@@ -51,7 +51,7 @@ def compact() -> Recipe:
     """A thin ResNet-18 at 128x128 for a laptop CPU: the structure of `fcn_up`, at most 3 M parameters.
 
     Departures: layers of 32 to 192 channels, lateral connections, cross-entropy of the spatial softmax
-    (which never stands at empty maps), local-mean decoding, AdamW on a cosine, averaged weights,
+    (which never stands at empty maps), local-mean decoding, Muon on a cosine, averaged weights,
     bfloat16, wider augmentation with pasted occluders.
     """
     config = ResNetFCNConfig(
@@ -71,14 +71,14 @@ def compact() -> Recipe:
 
 
 def compact_deep() -> Recipe:
-    """`compact` with the blocks of a ResNet-34, on crops of 160x160: 4.2 M parameters.
+    """`compact` with the blocks of a ResNet-34, on crops of 192x192: 4.2 M parameters.
 
     With `--from resnet_fcn/compact` it begins as the same function, whose blocks are the first of each
     stage: a new block's last norm is zero, so that it adds nothing before it has learnt.
     """
     recipe = compact()
-    config = recipe.config | {"backbone": "resnet34", "crop": (160, 160)}
-    augment = recipe.augment.model_copy(update={"fill": (0.55, 1.0)})
+    config = recipe.config | {"backbone": "resnet34", "crop": (192, 192)}
+    augment = recipe.augment.model_copy(update={"fill": (0.4, 1.0)})
     fits = (compact_fit("heatmaps", 24, 2e-3, warmup=0.02),)
     changed = {"config": config, "augment": augment, "fits": fits}
     return recipe.model_copy(update={"name": "resnet_fcn/compact_deep", **changed})

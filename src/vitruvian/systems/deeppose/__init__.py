@@ -21,6 +21,8 @@ Where the paper is read one way of several:
               photograph when the box is the whole image, and in general the box cut to the photograph.
               "pad" takes the crop as it is. Crops are never stretched, so that a length in pixels of the
               crop is one of the photograph but for a factor, which ratios to the diameter lose
+    inputs    normalised by ImageNet's mean and deviation of each channel; normalisation "gcn": by those of
+              each view that a net sees
     shift     `translation` moves stage 1's box in training and fills with black, labels kept
 
 Departures, each off in the paper's recipes:

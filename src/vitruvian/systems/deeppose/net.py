@@ -14,6 +14,7 @@ from vitruvian.nn.backbones import Backbone
 from vitruvian.nn.blocks import Normalise
 from vitruvian.nn.warp import cut_windows, filled_part, from_box, whole_crop
 from vitruvian.skeleton import Skeleton
+from vitruvian.systems.contract import check_numbers
 from vitruvian.types import UserError
 
 Box = tuple[Tensor, Tensor]  # centre and size, (B, 1, 2) px of the crop
@@ -51,11 +52,28 @@ class DeepPoseConfig:
     lrn: LRN = "alexnet"
     weights: Weights = "gaussian"  # alexnet
     bias: float = 1.0  # alexnet: of convolutions 2, 4, 5 and the hidden layers, before training
+    normalisation: Literal["imagenet", "gcn"] = "imagenet"  # of what a net sees
 
     def __post_init__(self) -> None:
-        sizes = (*self.crop, self.input, self.window, self.stages, self.draws, self.hidden)
+        check_numbers("deeppose", self)
+        hidden = self.hidden if self.window_hidden is None else min(self.hidden, self.window_hidden)
+        sizes = (self.input, self.window, self.stages, self.draws, hidden, self.groups)
         if min(sizes) < 1 or min(self.sigma, self.smallest) <= 0:
-            raise UserError("deeppose: sizes, stages, draws, sigma and smallest must be positive")
+            raise UserError(
+                "deeppose: sizes, stages, draws, groups, sigma and smallest must be positive"
+            )
+        if min(self.translation, self.auxiliary) < 0:
+            raise UserError("deeppose: translation and auxiliary must not be negative")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"deeppose: dropout {self.dropout:g} must be from 0 to less than 1")
+        self._check_net()
+
+    def _check_net(self) -> None:
+        widths = (*self.channels, *(self.window_channels or ()))
+        if self.net == "alexnet" and any(width % self.groups for width in widths):
+            raise UserError(
+                f"deeppose: groups {self.groups} must divide all channels {list(widths)}"
+            )
         if self.head == "per_joint_net" and self.net not in ("alexnet", "compact"):
             raise UserError(
                 f"deeppose: head per_joint_net needs net alexnet or compact, not {self.net}"
@@ -71,6 +89,15 @@ class DeepPoseConfig:
     def names(self) -> list[str]:
         """The stages, as in the paper's tables."""
         return [f"stage{s}" for s in range(1, self.stages + 1)]
+
+
+def standardised(views: Tensor) -> Tensor:
+    """Every channel of every view (..., h, w), 0 to 255, with mean 0 and standard deviation 1.
+
+    A deviation of less than one grey level counts as one, so that an even view is 0.
+    """
+    centred = views - views.mean((-2, -1), keepdim=True)
+    return centred / centred.square().mean((-2, -1), keepdim=True).sqrt().clamp(min=1)
 
 
 class Pooled(nn.Module):
@@ -202,7 +229,9 @@ class DeepPose(nn.Module):
     def _look(self, stage: int, view: Tensor, cells: bool) -> tuple[Tensor, Tensor | None]:
         """A stage's outputs (N, copies, outputs) for black-filled views (N, copies 3, h, w)."""
         copies = view.unflatten(1, (-1, 3))
-        ready = self.normalise(copies).flatten(1, 2).contiguous(memory_format=torch.channels_last)
+        gcn = self.config.normalisation == "gcn"
+        ready = standardised(copies) if gcn else self.normalise(copies)
+        ready = ready.flatten(1, 2).contiguous(memory_format=torch.channels_last)
         net: Any = self.nets[stage - 1]
         if not cells:
             return net(ready).float(), None

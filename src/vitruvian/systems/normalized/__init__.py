@@ -19,7 +19,7 @@ poses; "multi", a net for each. Each switch is free of the others.
 Training: the FCN scale by scale (stages detector_32s, detector_16s, detector: losses L_D1; then L_D2 and
 L_F1; then L_D3 and L_F2), then body, limbs with the semi-global net, all. What a stage does not name stands
 still, BatchNorm's statistics too. The stage heads, which no recipe has, trains the FCN's scores and fusions
-on a trunk that stands still.
+anew on a trunk that stands still, whatever they had learnt (claim S4).
 
 Targets are discs of `radius` torso diagonals: skeleton.references["torso"], left shoulder to right hip; for
 a person without it, the median share of the crop's shorter side in the training set; at least 0.71 cells,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vitruvian.nn.rotation import PAD
+from vitruvian.systems.contract import check_numbers
 from vitruvian.systems.normalized.refine import Init
 from vitruvian.types import UserError
 
@@ -33,7 +34,8 @@ class NormalizedConfig:
     features: int = 256  # hourglass: channels
     levels: int = 4  # hourglass: halvings
     sigma: float = 1.75  # hourglass: of its targets, cells
-    window: float | None = 7.0  # hourglass: targets are 0 outside that many cells; None: no edge
+    # hourglass: targets are 0 outside that many cells; it does not follow sigma, but 0 means 6 sigma + 1
+    window: float | None = 7.0  # None: no edge
     radius: float = 0.15  # of a joint's disc, torso diagonals
     bias: float = 0.0  # fcn, resnet: of the joints' score maps, before training
     foreground: float = 0.0  # errors count 1 + foreground x target times
@@ -55,13 +57,19 @@ class NormalizedConfig:
     offset: Literal["none", "both_axes", "highest_neighbour", "local_mean"] = "none"
 
     def __post_init__(self) -> None:
-        sizes = (*self.crop, self.hidden, self.stacks, self.features, self.width, self.types)
-        if min(sizes) < 1 or min(self.sigma, self.radius) <= 0:
+        layers = (self.hidden, self.hidden_kernel, self.stacks, self.features, self.levels)
+        if (
+            min(*self.crop, *layers, self.width, self.types) < 1
+            or min(self.sigma, self.radius) <= 0
+        ):
             raise UserError("normalized: crop, widths, types, sigma and radius must be positive")
         if min(self.blur, self.pad, self.foreground) < 0:
             raise UserError("normalized: blur, pad and foreground must not be negative")
-        if any(kernel % 2 == 0 for kernel in self.kernels):
+        if any(kernel % 2 == 0 for kernel in (*self.kernels, self.hidden_kernel)):
             raise UserError("normalized: kernels must be odd")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"normalized: dropout {self.dropout:g} must be from 0 to less than 1")
+        check_numbers("normalized", self)
         if self.detector == "fcn" and self.scale < self.grid:
             raise UserError(
                 f"normalized: scale {self.scale} is finer than the maps' {self.grid} px a cell; set"
@@ -77,6 +85,11 @@ class NormalizedConfig:
     def _check_hourglass(self) -> None:
         if self.grid != 4:
             raise UserError("normalized: an hourglass' maps have 4 px a cell; set config.grid=4")
+        if self.window and self.window < 4 * self.sigma and self.sigma > 1.75:
+            raise UserError(
+                f"normalized: a window of {self.window:g} cells cuts Gaussians of sigma {self.sigma:g}"
+                " within 2 sigma; set config.window=0, which is 6 sigma + 1 cells"
+            )
         multiple = 4 * 2**self.levels
         for name, side in zip(("height", "width"), self.crop, strict=True):
             if side % multiple:

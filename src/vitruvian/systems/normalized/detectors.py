@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from vitruvian.nn.backbones import VGGS, Backbone, undilate
 from vitruvian.nn.blocks import upsample
@@ -16,6 +16,7 @@ from vitruvian.nn.hourglass import StackedHourglass
 from vitruvian.systems.normalized.config import NormalizedConfig
 
 Maps = dict[str, Tensor]
+SMALL = 0.01  # standard deviation of a scoring layer's first weights
 
 
 class FCNDetector(nn.Module):
@@ -53,10 +54,26 @@ class FCNDetector(nn.Module):
                 for number, s in enumerate(self.scales[1:] if fused else ())
             }
         )
+        self.bias = config.bias
         for s in self.scales:
             scored(self.scores[str(s)], 0.0)
+        self._begin_below()
+
+    def begin_anew(self, rng: Generator) -> None:
+        """Scores and fusions as they are before any training, whatever they have learnt."""
+        for score in self.scores.values():
+            drawn = torch.randn(score.get_parameter("weight").shape, generator=rng)
+            scored(score, 0.0)
+            with torch.no_grad():
+                score.get_parameter("weight").copy_(SMALL * drawn)
+        self._begin_below()
+        for number, (name, layer) in enumerate(self.fuse.items(), 2):
+            outputs = layer.get_parameter("bias").numel()
+            self.fuse[name].load_state_dict(averaging(outputs, number).state_dict())
+
+    def _begin_below(self) -> None:
         with torch.no_grad():
-            self.scores["32"].get_parameter("bias")[:-1] = config.bias  # the finer ones add to it
+            self.scores["32"].get_parameter("bias")[:-1] = self.bias  # the finer ones add to it
 
     def forward(self, crop: Tensor, upto: int | None = None) -> Maps:
         """Logits on the grid: "32s", "16s", "fusion16" and so on, to stride `upto`; None: to the last."""
@@ -170,7 +187,7 @@ def detector(config: NormalizedConfig, joints: int) -> nn.Module:
 
 def scored(layer: nn.Module, bias: float) -> None:
     """How a scoring layer begins: small weights, since maps of one value have no highest cell."""
-    nn.init.normal_(layer.get_parameter("weight"), std=0.01)
+    nn.init.normal_(layer.get_parameter("weight"), std=SMALL)
     nn.init.constant_(layer.get_parameter("bias"), bias)
 
 

@@ -25,12 +25,21 @@ class Refined(nn.Module):
     """A refinement net and its learnable sigmoid: maps (B, I, h, w) -> logits (B, O, h, w).
 
     After the hourglass there is no sigmoid, and these are heights.
+
+    Args:
+        background: whether the last output is the background's, which is 1 nearly everywhere: it begins
+            as far on that side as the joints' begin on the other.
     """
 
-    def __init__(self, config: NormalizedConfig, inputs: int, outputs: int) -> None:
+    def __init__(
+        self, config: NormalizedConfig, inputs: int, outputs: int, background: bool = False
+    ) -> None:
         super().__init__()
         bias = config.refine_bias if config.discs else 0.0
         self.net = Refinement(inputs, outputs, config.width, config.kernels, config.init, bias)
+        if background:
+            with torch.no_grad():
+                self.net.score.get_parameter("bias")[-1] = -bias
         self.squash = LearnableSigmoid(outputs) if config.discs else None
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -58,8 +67,9 @@ class Normalized(nn.Module):
         self.body, self.semi, self.limbs = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         if config.refine != "none":
             copies = config.types if config.branches == "multi" else 1
-            outputs = config.types * J + 1 if config.branches == "types" else J
-            self.body.extend(Refined(config, inputs, outputs) for _ in range(copies))
+            typed = config.branches == "types"
+            outputs = config.types * J + 1 if typed else J
+            self.body.extend(Refined(config, inputs, outputs, typed) for _ in range(copies))
         if config.refine == "st2":
             self.semi.append(Refined(config, inputs, len(self.anatomy.core)))
             self.limbs.extend(Refined(config, 3, 3) for _ in self.anatomy.limbs)
@@ -127,7 +137,7 @@ class Normalized(nn.Module):
     def refine_core(
         self, joints: Tensor, background: Tensor, truth: Places | None = None
     ) -> Tensor:
-        """Logits of the semi-global net: the joints `anatomy.rest`, (B, R, h, w)."""
+        """Logits of the semi-global net: the joints `anatomy.core`, (B, R, h, w)."""
         stacked = self._stacked(joints, background)
         frame = body_frame(self.anatomy, self.peaks(joints), self.config.upright_angle, truth)
         outputs = self.semi[0](self._turned(stacked, frame, self.config.body_norm))

@@ -202,11 +202,19 @@ def measure(net: Normalized, batches: Iterable[Batch], rng: Generator) -> None:
         net.told_by.copy_(torch.from_numpy(found.known.astype(np.float32)))
 
 
+def begin_heads(net: Normalized, batches: Iterable[Batch], rng: Generator) -> None:
+    """What `measure` does; and an FCN's scores and fusions forget what they have learnt."""
+    measure(net, batches, rng)
+    assert isinstance(net.detector, FCNDetector)
+    net.detector.begin_anew(rng)
+
+
 # ---- stages -------------------------------------------------------------------------------------
 def detector_stages(config: NormalizedConfig) -> tuple[Stage, ...]:
     """An FCN with further losses learns scale by scale; its last stage and any other detector whole.
 
-    `heads` trains an FCN's scores and fusions alone, to compare the rows of table 11 on one trunk.
+    `heads` trains an FCN's scores and fusions alone, from their first weights, to compare the rows of table
+    11 on one trunk.
     """
     step = partial(detector_step, None)
     whole = Stage("detector", step, trains=("detector",), before=measure)
@@ -214,7 +222,7 @@ def detector_stages(config: NormalizedConfig) -> tuple[Stage, ...]:
         return (whole,)
     fusion = config.supervision == "fusion" and len(config.scales) > 1
     heads = ("detector.scores", *(("detector.fuse",) if fusion else ()))
-    last = (whole, Stage("heads", step, trains=heads, before=measure))
+    last = (whole, Stage("heads", step, trains=heads, before=begin_heads))
     if config.supervision == "plain":
         return last
     earlier = []

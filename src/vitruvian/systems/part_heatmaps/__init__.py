@@ -24,8 +24,13 @@ Where the paper is read one way of several:
     downsample  table 2 lists no pooling, though its last layer upsamples by 4
     output_stride, dilation   the detector's ResNet keeps stride 16; "input resolution" needs another x4
                 beyond its deconvolution, which is bilinear and fixed
-    highest     an answer is the middle of the highest pixels of the crop-sized map, negatives set to 0;
-                the authors' test code takes the first of them (no other offset, as there)
+    output_deconv  the hourglass' output comes back to the crop's resolution by a 4x4 deconvolution of the
+                maps; "features": by "another D5", a 2x2 one of stride 2 of all channels before the last
+                two layers, and a fixed bilinear x2
+    radius      is constant in px of the crop, also where its scale varies in training
+    first_weight, second_weight  of equations 1 and 2 where both subnetworks learn together; 1 and 1
+    highest     an answer is the middle of the highest plateau of the crop-sized map, negatives set to 0;
+                "first": its first pixel, as in the authors' test code (no other offset, as there)
 
 Departures, each off in the paper's recipes:
     backbone    any ResNet or VGG of timm; `channels` and the like make all four subnetworks thinner
@@ -48,7 +53,7 @@ from vitruvian import codecs, geometry, losses
 from vitruvian.nn.backbones import VGGS
 from vitruvian.nn.blocks import Normalise, upsample
 from vitruvian.skeleton import Skeleton
-from vitruvian.systems.contract import Answer, Ask, Batch, Stage, System
+from vitruvian.systems.contract import Answer, Ask, Batch, Stage, System, check_numbers
 from vitruvian.systems.part_heatmaps.nets import (
     FCNDetector,
     HourglassRegressor,
@@ -82,6 +87,7 @@ class PartHeatmapsConfig:
     levels: int = 4  # hourglass: halvings
     bottleneck_ratio: Literal[2, 4] = 2  # hourglass: width / width inside a residual block
     post_merge: bool = False  # hourglass: three residual blocks after each merging
+    output_deconv: Literal["maps", "features"] = "maps"  # hourglass
     widths: tuple[int, ...] = (64, 64, 128, 256, 512, 512)  # large kernels: C1 to C6
     kernels: tuple[int, ...] = (9, 13, 13, 15)  # large kernels: C1 to C4
     downsample: Literal["pool_c1c2", "input_quarter"] = "pool_c1c2"  # large kernels
@@ -96,10 +102,12 @@ class PartHeatmapsConfig:
     reduction: Literal["mean", "sum"] = "mean"
     bias: float = 0.0
     foreground: float = 0.0
+    first_weight: float = 1.0  # of the first subnetwork's loss where both learn
+    second_weight: float = 1.0
+    highest: Literal["middle", "first"] = "middle"
 
     def __post_init__(self) -> None:
-        if min(*self.crop, self.radius, self.sigma, self.width, self.hidden) <= 0:
-            raise UserError("part_heatmaps: crop, radius, sigma and widths must be positive")
+        self._check_numbers()
         for name, side in zip(("height", "width"), self.crop, strict=True):
             if side % self._multiple:
                 raise UserError(
@@ -120,6 +128,32 @@ class PartHeatmapsConfig:
                 f"part_heatmaps: discs of radius {self.radius:g} px may have no cell of {self.stride} px;"
                 " set config.radius or config.stride"
             )
+        if self.output_deconv == "features" and self.stride == 4:
+            raise UserError(
+                "part_heatmaps: output_deconv features makes maps of 2 px a cell; set config.stride=2"
+            )
+
+    def _check_numbers(self) -> None:
+        """What every number must be by itself."""
+        check_numbers("part_heatmaps", self)
+        sizes = (self.radius, self.sigma, self.width, self.levels, self.hidden, self.second_weight)
+        if min(sizes) <= 0:
+            raise UserError(
+                "part_heatmaps: radius, sigma, widths, levels and second_weight must be positive"
+            )
+        if self.width < self.bottleneck_ratio:
+            raise UserError(
+                f"part_heatmaps: width {self.width} leaves no channel inside a residual block; set"
+                f" config.width={self.bottleneck_ratio} or more"
+            )
+        if min(self.foreground, self.first_weight) < 0:
+            raise UserError("part_heatmaps: foreground and first_weight must not be negative")
+        if not 0 <= self.dropout < 1:
+            raise UserError(
+                f"part_heatmaps: dropout {self.dropout:g} must be from 0 to less than 1"
+            )
+        if self.hidden_kernel < 1 or self.hidden_kernel % 2 == 0:
+            raise UserError(f"part_heatmaps: hidden_kernel {self.hidden_kernel} must be odd")
         if len(self.widths) < len(self.kernels) or any(k % 2 == 0 for k in self.kernels):
             raise UserError("part_heatmaps: kernels must be odd, and no more than widths")
 
@@ -231,6 +265,7 @@ def regressor(config: PartHeatmapsConfig, inputs: int, J: int) -> nn.Module:
         config.width // config.bottleneck_ratio,
         3 if config.post_merge else 0,
         config.stride,
+        config.output_deconv,
     )
 
 
@@ -310,12 +345,15 @@ def second_step(net: PartHeatmaps, batch: Batch, rng: Generator) -> dict[str, Te
 
 
 def joint_step(net: PartHeatmaps, batch: Batch, rng: Generator) -> dict[str, Tensor]:
-    """Both, with the sum of their losses; the second one's gradient goes through the first one's maps."""
+    """Both, with their weighted losses; the second one's gradient goes through the first one's maps."""
     assert net.second is not None
-    crop = net.normalise(batch.image)
+    config, crop = net.config, net.normalise(batch.image)
     maps, seen = net.first(crop)
     answer = net.second(net.stacked(crop, maps, seen))
-    return first_losses(net, maps, batch) | {"regression": regression_loss(net, answer, batch)}
+    first = {
+        name: config.first_weight * loss for name, loss in first_losses(net, maps, batch).items()
+    }
+    return first | {"regression": config.second_weight * regression_loss(net, answer, batch)}
 
 
 def stages(config: PartHeatmapsConfig) -> tuple[Stage, ...]:
@@ -346,7 +384,10 @@ def predict(net: PartHeatmaps, image: Tensor, ask: Ask) -> Answer:
     maps = list(answers.values())[-1].clamp(min=0)
     if net.config.stride > 1:
         maps = upsample(maps, net.config.stride)
-    xy_crop, score = codecs.decode_plateaus(maps)
+    if net.config.highest == "first":
+        xy_crop, score = codecs.decode_heatmaps(maps, "none")
+    else:
+        xy_crop, score = codecs.decode_plateaus(maps)
     return Answer(xy_crop, score.clamp(0, 1), answers if ask.maps else {})
 
 

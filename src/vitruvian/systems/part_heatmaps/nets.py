@@ -154,6 +154,8 @@ class HourglassRegressor(nn.Module):
         width: channels of the hourglass; levels: its halvings, from stride 4 on.
         inner: width inside a residual block.
         merged: residual blocks after each merging; 0 in the paper's table.
+        output_deconv: what is upsampled to `stride`: "maps", the scores, or "features", what they are made
+            of, by 2; the rest is bilinear.
     """
 
     def __init__(
@@ -165,6 +167,7 @@ class HourglassRegressor(nn.Module):
         inner: int = 128,
         merged: int = 0,
         stride: int = 1,
+        output_deconv: Literal["maps", "features"] = "maps",
     ) -> None:
         super().__init__()
         self.entry = nn.Sequential(
@@ -180,8 +183,10 @@ class HourglassRegressor(nn.Module):
             nn.Conv2d(width, 2 * width, 1), nn.BatchNorm2d(2 * width), nn.ReLU()
         )
         self.score = nn.Conv2d(2 * width, outputs, 1)  # D7
+        self.deconv, self.stride = output_deconv, stride
         factor = 4 // stride
-        self.grow = upsampling_deconv(outputs, factor, factor) if factor > 1 else nn.Identity()
+        sizes = (width, 2, 2) if output_deconv == "features" else (outputs, factor, factor)
+        self.grow = upsampling_deconv(*sizes) if factor > 1 else nn.Identity()
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 assert module.bias is not None
@@ -193,8 +198,11 @@ class HourglassRegressor(nn.Module):
         constant(self.score)
 
     def forward(self, stacked: Tensor) -> Tensor:
-        maps = self.hourglass(self.entry(stacked))[0]
-        return self.grow(self.score(self.mix(maps)))
+        features = self.hourglass(self.entry(stacked))[0]
+        if self.deconv == "maps":
+            return self.grow(self.score(self.mix(features)))
+        maps = self.score(self.mix(self.grow(features)))  # of stride 2
+        return upsample(maps, 2) if self.stride == 1 else maps
 
 
 def constant(layer: nn.Module, bias: float = 0.0) -> None:

@@ -16,8 +16,9 @@ from vitruvian.claims.model import Training
 from vitruvian.claims.raw import Store
 from vitruvian.claims.rows import rows_of
 from vitruvian.claims.todo import plan
-from vitruvian.claims.work import Done, Hands, Shop, locked, work
+from vitruvian.claims.work import Done, Hands, Shop, work
 from vitruvian.types import UserError
+from vitruvian.use.files import locked
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,11 @@ from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
 from vitruvian.data.union import converted
 from vitruvian.learn import run as runs
-from vitruvian.learn.folder import MODEL, read_run
+from vitruvian.learn.folder import LOCK, MODEL, read_run
 from vitruvian.models import read_model
 from vitruvian.skeleton import COCO, LSP, MPII, Skeleton
 from vitruvian.types import Convention, State, UserError
+from vitruvian.use.files import locked
 
 SMALL = (
     "config.crop=[32, 64]", "config.channels=[4, 4, 4, 4]", "config.width=4", "config.inner=4",
@@ -283,3 +284,13 @@ def test_a_stage_that_the_config_lacks_is_refused_at_once(tmp_path: Path) -> Non
     with pytest.raises(UserError, match=r"fit 1 of 1: .* set that fit's stage$"):
         runs.run(none)
     assert not folder.exists()
+
+
+@pytest.mark.usefixtures("sets")
+def test_another_process_is_kept_out_of_the_folder(tmp_path: Path) -> None:
+    assert trained(tmp_path / "run", "lsp")
+    with locked(tmp_path / "run" / LOCK) as mine:
+        assert mine
+        with pytest.raises(UserError, match=r"another process trains in .*run"):
+            trained(tmp_path / "run", "lsp")
+    assert trained(tmp_path / "run", "lsp")

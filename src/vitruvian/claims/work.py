@@ -10,7 +10,6 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from vitruvian.claims.raw import FORMAT, Measured, Raw, Store
 from vitruvian.claims.sets import is_given
 from vitruvian.claims.todo import FINISHED, UNTRAINED, Job, standing, weights_at_hand
 from vitruvian.types import UserError
-from vitruvian.use.files import write_text
+from vitruvian.use.files import locked, write_text
 
 
 @dataclass(frozen=True)
@@ -234,21 +233,3 @@ def _unfinished(training: Training, shop: Shop) -> bool:
         return False
     wanted = measures(training, shop.everything)
     return standing(training, wanted, shop.store, shop.runs)[0] != "finished"
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[bool]:
-    """Whether this process has a lock file for itself; where there are no locks it always has."""
-    try:
-        import fcntl
-    except ImportError:
-        yield True
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True

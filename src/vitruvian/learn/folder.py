@@ -3,6 +3,7 @@
 recipe.yaml         the recipe, resolved
 run.json            data, origin of the weights, versions, seconds
 log.csv             losses, speed, score on `tune`
+.lock               held by the process that trains
 state.safetensors   where the training stands
 model/              the model so far: `predict` and `eval` take the run's folder
 """
@@ -10,6 +11,8 @@ model/              the model so far: `predict` and `eval` take the run's folder
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +20,35 @@ import yaml
 
 from vitruvian.recipe import Recipe, recipe_from_dict
 from vitruvian.types import UserError
+from vitruvian.use.files import locked
 
 RECIPE, RUN, MODEL = "recipe.yaml", "run.json", "model"
+LOCK = ".lock"
 
 
-def claim(folder: Path, recipe: Recipe, about: dict[str, Any], how: dict[str, Any]) -> None:
-    """Makes the run's folder, or finds the same run in it.
+@contextmanager
+def claim(
+    folder: Path, recipe: Recipe, about: dict[str, Any], how: dict[str, Any]
+) -> Iterator[None]:
+    """Makes the run's folder, or finds the same run in it, and keeps other processes out of it.
 
     Args:
         about: what must be the same when the run goes on.
         how: how it was begun.
 
     Raises:
-        UserError: the folder holds something else, or cannot be written.
+        UserError: the folder holds something else, cannot be written, or another process trains in it.
     """
+    _make(folder, recipe, about, how)
+    with locked(folder / LOCK) as mine:
+        if not mine:
+            raise UserError(
+                f"another process trains in {folder}; wait for it, or choose another --out"
+            )
+        yield
+
+
+def _make(folder: Path, recipe: Recipe, about: dict[str, Any], how: dict[str, Any]) -> None:
     if (folder / RECIPE).exists():
         _check_same(folder, recipe, about)
         return

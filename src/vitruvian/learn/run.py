@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -98,13 +99,13 @@ def run(options: Options) -> bool:
     factor = face_factor(_training(people)) if recipe.box == "face" else None
     people = start_from(people, recipe.box, factor)
     drawn, balance = _drawn(people, recipe, options.weights)
-    with place(options.device) as where:
+    with place(options.device) as where, ExitStack() as held:
         net = new_net(system, config, people.skeleton, recipe.seed)
         report = Report(options.out, options.quiet, silent=not where.first)
         origin = begin(system, net, recipe.init, options.start_from)
         if where.first:
             how = _how(options, where) | {"hours_before": origin.hours}
-            claim(options.out, recipe, _about(options, people, sources), how)
+            held.enter_context(claim(options.out, recipe, _about(options, people, sources), how))
         if origin.said and not (options.out / STATE).exists():
             report.say(origin.said)
         if where.processes > 1 and where.device.type == "cuda":

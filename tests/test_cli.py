@@ -581,3 +581,15 @@ def test_scoring_never_imports_torch(tmp_path):
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert done.returncode == 0, (arguments, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("finished", "options", "expected"),
+    [(True, [], 0), (False, [], 130), (False, ["--max-minutes", 1], 0)],
+)
+def test_a_script_can_tell_a_stopped_training(
+    vitruvian, monkeypatch, tmp_path, finished, options, expected
+):
+    monkeypatch.setattr("vitruvian.learn.run.run", lambda asked: finished)
+    code, _, err = vitruvian("train", "resnet_fcn/compact", "--out", tmp_path, *options)
+    assert (code, err) == (expected, "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vitruvian.cli.options import Device, Subset, Workers
+from vitruvian.cli.options import STOPPED, Device, Subset, Workers
 from vitruvian.types import UserError
 
 if TYPE_CHECKING:
@@ -119,6 +119,8 @@ def run(
         raise UserError(f"{done.failed[0]}{more}")
     if done.stopped:
         typer.echo("stopped; the same command goes on")
+        if limit_hours is None:
+            raise typer.Exit(STOPPED)
 
 
 @app.command("report")

@@ -11,6 +11,8 @@ from vitruvian.types import UserError
 if TYPE_CHECKING:
     from vitruvian.use.occluders import Occluders
 
+STOPPED = 130  # the exit code of what Ctrl-C ended, as shells have it
+
 ProtocolName = Annotated[str | None, typer.Option(help="A name of `vitruvian protocols`.")]
 Subset = Annotated[
     str | None, typer.Option(help="Rows of the data set; without: those of published figures.")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vitruvian.cli.options import STOPPED
+
 
 def train(
     recipe: Annotated[
@@ -62,7 +64,7 @@ def train(
     """Train a recipe; the same command goes on where a run was stopped."""
     from vitruvian.learn.run import Options, run
 
-    run(
+    finished = run(
         Options(
             recipe=recipe,
             out=out,
@@ -82,3 +84,5 @@ def train(
             correct=tuple(correct or ()),
         )
     )
+    if not finished and max_minutes is None:
+        raise typer.Exit(STOPPED)

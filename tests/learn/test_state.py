@@ -197,11 +197,11 @@ def test_a_damaged_file_is_said_so_in_one_line(damage: str, tmp_path: Path) -> N
 
 def test_the_state_of_another_net(tmp_path: Path) -> None:
     save_state(tmp_path / "state.safetensors", PROGRESS, stepped()[0], None, None)
-    fit = Fit(stage="heatmaps", steps=2, batch=4)
-    for system, config in (
-        (tiny.CASCADE, tiny.CascadeConfig()),
-        (tiny.HEATMAPS, tiny.HeatmapsConfig(channels=8)),
+    for system, config, stage in (
+        (tiny.CASCADE, tiny.CascadeConfig(), "initial"),
+        (tiny.HEATMAPS, tiny.HeatmapsConfig(channels=8), "heatmaps"),
     ):
+        fit = Fit(stage=stage, steps=2, batch=4)
         session = tiny.session(tmp_path, system, config, PEOPLE, fit)
         with pytest.raises(UserError, match="holds another net; choose another --out") as error:
             train(session)

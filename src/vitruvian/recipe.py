@@ -146,8 +146,12 @@ def read_recipe(path: Path) -> Recipe:
     """
     try:
         values = _load_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        raise UserError(f"{path} is not a readable YAML file") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, yaml.YAMLError) as error:
+        raise UserError(
+            f"{path} is not a readable YAML file: {' '.join(str(error).split())}"
+        ) from None
     return recipe_from_dict(values, str(path))
 
 

@@ -112,7 +112,11 @@ def test_a_second_run_skips_what_is_finished(
 
 
 def test_an_interrupted_run_goes_on(
-    tmp_path: Path, run: Callable[..., Rows], read: list[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    run: Callable[..., Rows],
+    read: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for n in range(6):
         photo(tmp_path / "in" / f"{n}.png")
@@ -126,7 +130,8 @@ def test_an_interrupted_run_goes_on(
 
         patch.setattr(gallery_run, "write_image", stopped)
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "in", batch=2)
+            run(tmp_path / "in", batch=2, quiet=False)
+    assert f"stopped after 4 pictures, which are in {tmp_path / 'out'}" in capsys.readouterr().err
     partly = json.loads((tmp_path / "out" / "poses.json").read_text())
     assert names(partly) == ["0.png", "1.png", "2.png", "3.png"]
     read.clear()

@@ -689,3 +689,9 @@ def test_a_detector_sees_every_pixel(tmp_path: Path) -> None:
     given = MODEL.predict(path, [[0, 0, 60, 80]], detector=corner)
     assert given.source == ("user",)
     assert len(corner.shapes) == 3
+
+
+def test_a_model_is_told_in_a_line() -> None:
+    said = repr(load("resnet_fcn/compact"))
+    assert said.startswith("Model('resnet_fcn/compact', 14 joints, crops of 160x160 px, 2,1")
+    assert len(said) < 300

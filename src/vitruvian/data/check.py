@@ -65,6 +65,7 @@ class CheckReport:
     missing: tuple[str, ...]  # photographs that do not exist
     unreadable: tuple[str, ...]  # photographs that cannot be read, with the reason
     outside: tuple[str, ...]  # joints more than `OUTSIDE` outside the photographs looked at
+    far: int  # those of them that are more than a photograph's size outside
     nobody: tuple[str, ...]  # persons without a located joint
     tiny: tuple[str, ...]  # persons whose reference length is below `TINY` px
     duplicated: tuple[str, ...]  # rows with the very joints of an earlier one
@@ -83,8 +84,10 @@ class CheckReport:
     def lines(self) -> list[str]:
         """The report as text, a line each."""
         subsets = ", ".join(f"{name} {count}" for name, count in self.subsets.items()) or "none"
+        far = f", but labels far outside of their photographs: {self.far}, see below"
+        state = f"ok{far if self.far else ''}" if self.ok else "NOT OK"
         lines = [
-            f"{self.name}: {'ok' if self.ok else 'NOT OK'}; {self.provenance}",
+            f"{self.name}: {state}; {self.provenance}",
             f"persons {self.rows} in {self.photographs} photographs; subsets: {subsets}; "
             f"photographs looked at: {self.opened}",
             f"reference length {self.reference or 'none'}: {self.with_reference} persons",
@@ -145,7 +148,8 @@ def check(people: People, decode: bool = True, limit: int | None = None) -> Chec
         opened=len(rows),
         missing=missing,
         unreadable=unreadable,
-        outside=_outside(people, located, sizes),
+        outside=_outside(people, located, sizes, OUTSIDE),
+        far=len(_outside(people, located, sizes, 1.0)),
         nobody=_labels(people, np.flatnonzero(~located.any(1))),
         tiny=tuple(
             f"{people.label(int(row))}: {length[row]:.1f} px"
@@ -210,14 +214,14 @@ def _reference(people: People, located: np.ndarray) -> np.ndarray:
 
 
 def _outside(
-    people: People, located: np.ndarray, sizes: dict[int, tuple[int, int]]
+    people: People, located: np.ndarray, sizes: dict[int, tuple[int, int]], beyond: float
 ) -> tuple[str, ...]:
-    """Lines for located joints (N, J) that lie more than `OUTSIDE` beyond an edge, or nowhere."""
+    """Lines for located joints (N, J) more than `beyond` of a photograph's size outside, or nowhere."""
     lines = []
     for row, (height, width) in sizes.items():
         limit = np.array([width, height])
         share = (people.joints[row] + 0.5) / limit  # 0 to 1 within the photograph
-        within = ((share >= -OUTSIDE) & (share <= 1 + OUTSIDE)).all(-1)  # False for NaN
+        within = ((share >= -beyond) & (share <= 1 + beyond)).all(-1)  # False for NaN
         for joint in np.flatnonzero(located[row] & ~within):
             x, y = people.joints[row, joint]
             name = people.skeleton.joint_names[joint]

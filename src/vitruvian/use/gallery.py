@@ -136,15 +136,16 @@ def predict_to_folder(request: Request) -> None:
         journal = Journal(request.out / JOURNAL, _key(request, model), request.again)
         kit = Kit(folders[0], page, maps, writers, journal, progress)
         run = stack.enter_context(Run(model, _settings(request), kit, boxes, detector, faces))
-        for kind, part in groupby(listed, run.kind):
-            if kind == PHOTO:
-                run.photos(map(Path, part))
-                continue
-            for name in part:
-                if kind == DONE:
-                    run.replay(name)
-                else:
-                    run.moving(name, kind)
+        try:
+            _through(run, listed)
+        except KeyboardInterrupt:
+            progress.close()
+            said = f"stopped after {run.pictures} pictures, which are in {request.out}"
+            console = Console(stderr=True, quiet=request.quiet)
+            console.print(
+                f"{said}; the same command goes on", highlight=False, markup=False, soft_wrap=True
+            )
+            raise
     if not run.pictures and run.bad == 1:
         raise UserError(run.why)
     if not run.pictures:
@@ -152,6 +153,18 @@ def predict_to_folder(request: Request) -> None:
     _tell(request, run, model, time.monotonic() - started)
     if not run.finished:
         raise UserError(f"{run.why}; what was found until then is in {request.out}")
+
+
+def _through(run: Run, listed: Iterator[str]) -> None:
+    for kind, part in groupby(listed, run.kind):
+        if kind == PHOTO:
+            run.photos(map(Path, part))
+            continue
+        for name in part:
+            if kind == DONE:
+                run.replay(name)
+            else:
+                run.moving(name, kind)
 
 
 def _tell(request: Request, run: Run, model: Model, seconds: float) -> None:

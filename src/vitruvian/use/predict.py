@@ -45,6 +45,13 @@ class Model:
     runner: Runner
     folder: Path
 
+    def __repr__(self) -> str:
+        height, width = self.info.crop
+        return (
+            f"Model({self.info.name!r}, {len(self.info.skeleton)} joints, crops of {height}x{width} px, "
+            f"{self.info.parameters:,} parameters, {str(self.folder)!r})"
+        )
+
     @overload
     def predict(  # type: ignore[overload-overlap]  # str is an iterable of str
         self,

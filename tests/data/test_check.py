@@ -112,7 +112,7 @@ def test_outside(people):
     ]
     assert "(50, 200), the photograph is 100 x 120 px" in report.outside[1]
     assert report.far == 1  # the one that is nowhere
-    people.joints[0, 0] = (3, 1e6)
+    people.joints[2, 0] = (3, 1e6)
     assert "ok, but labels far outside of their photographs: 2, see" in check(people).lines()[0]
     people.state[2:, [6, 13, 0]] = State.MISSING
     assert check(people).outside == ()

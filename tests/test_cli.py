@@ -377,9 +377,9 @@ def wrong_scoring(lsp: Path, tmp_path: Path) -> list[tuple[list[object], str]]:
     (tmp_path / "empty.npz").touch()
     return [
         (["eval"], "give a model, or --predictions"),
-        (["eval", "default", *file], "give a model, or --predictions"),
+        (["eval", "default", *file], "give one of them"),
         (["eval", *file], "needs one --truth"),
-        (["eval", *file, *truth], "--protocol NAME"),
+        (["eval", *file, *truth], "--protocol NAME: of lsp are lsp-pck-pc, lsp-pck-oc,"),
         (["eval", *file, *truth, *truth, *protocol], "needs one --truth"),
         (["eval", *file, *truth, *protocol, "--flip"], "--flip says nothing about"),
         (["eval", *file, *truth, *protocol, "--occluders", 3], "--occluders says nothing about"),

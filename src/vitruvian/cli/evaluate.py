@@ -28,7 +28,8 @@ def evaluate(
         Path | None, typer.Option(help="Score this file instead: .json (COCO), .npz, .mat or .h5.")
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="A name of `vitruvian protocols`; without: the data set's.")
+        str | None,
+        typer.Option(help="A name of `vitruvian protocols`; without, of a model: the data set's."),
     ] = None,
     subset: Annotated[
         str | None, typer.Option(help="Rows of the data set; without: those of published figures.")
@@ -56,11 +57,13 @@ def evaluate(
 
     from vitruvian.measure.peaks import RULE
     from vitruvian.skeleton import find_skeleton
-    from vitruvian.use.scores import score_file, score_model, write_json
+    from vitruvian.use.scores import protocols_of, score_file, score_model, write_json
     from vitruvian.use.second_peaks import peaks_table
 
-    if (model is None) == (predictions is None):
+    if model is None and predictions is None:
         raise UserError("give a model, or --predictions FILE with --truth and --protocol")
+    if model is not None and predictions is not None:
+        raise UserError(f"model {model} or --predictions {predictions}: give one of them")
     ignored = {"--skeleton": skeleton, "--base": base}
     if model is None:
         ignored = {"--flip": flip or None, "--occluders": occluders, "--peaks": peaks or None}
@@ -73,8 +76,10 @@ def evaluate(
             model, data or (), subset, protocol=protocol, flip=flip, occluders=pasted, peaks=peaks,
             device=device, workers=workers,
         )  # fmt: skip
-    elif predictions is None or not data or len(data) > 1 or protocol is None:
-        raise UserError("--predictions needs one --truth name=folder and --protocol NAME")
+    elif predictions is None or not data or len(data) > 1:
+        raise UserError("--predictions needs one --truth name=folder")
+    elif protocol is None:
+        raise UserError(f"--predictions needs --protocol NAME: {protocols_of(data[0])}")
     else:
         joints = None if skeleton is None else find_skeleton(skeleton)
         scored = score_file(predictions, data[0], protocol, subset, skeleton=joints, base=base)

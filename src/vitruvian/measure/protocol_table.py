@@ -65,6 +65,7 @@ LSPET_PCK_PC = replace(
     flip_test=False,
     decoding=_OWN,
 )
+_LOOSE = "Wang et al. and Tian et al. as DeepPose, Table 1, marks them with *"
 _LSP_PCP = replace(
     LSP_PCK_PC,
     name="lsp-pcp-strict",
@@ -143,14 +144,9 @@ PROTOCOLS = {
         LSP_PCK_PC,
         replace(LSP_PCK_PC, name="lsp-pck-oc", convention="OC"),
         _LSP_PCP,
-        replace(
-            _LSP_PCP,
-            name="lsp-pcp-loose",
-            rule="loose",
-            source="Wang et al. and Tian et al. as DeepPose, Table 1, marks them with *",
-        ),
+        replace(_LSP_PCP, name="lsp-pcp-loose", rule="loose", source=_LOOSE),
         replace(_LSP_PCP, name="lsp-pcp-strict-oc", convention="OC"),
-        replace(_LSP_PCP, name="lsp-pcp-loose-oc", convention="OC", rule="loose"),
+        replace(_LSP_PCP, name="lsp-pcp-loose-oc", convention="OC", rule="loose", source=_LOOSE),
         _LSP_PDJ,
         replace(_LSP_PDJ, name="lsp-pdj-oc", convention="OC"),
         _FLIC_OC,

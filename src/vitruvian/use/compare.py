@@ -31,6 +31,7 @@ from vitruvian.use.scores import (
     label_notes,
     learnt_notes,
     open_truth,
+    protocols_of,
     score_predictions,
     score_results,
     subset_name,
@@ -251,7 +252,10 @@ def _entry(
         if (saved := _saved_result(path)) is not None:
             return Entry(label, saved[0]), saved[1]
         if on is None or chosen is None:
-            raise UserError(f"{path} holds predictions: give --truth and --protocol to score them")
+            which = f" ({protocols_of(request.truth)})" if request.truth else ""
+            raise UserError(
+                f"{path} holds predictions: give --truth and --protocol to score them{which}"
+            )
         if request.occluders is not None:
             raise UserError(
                 f"{path} holds predictions, made of photographs as they are: leave --occluders out"

@@ -212,6 +212,13 @@ def learnt_notes(sizes: Mapping[str, int], subset: str) -> tuple[str, ...]:
     )
 
 
+def protocols_of(data: str) -> str:
+    """Which protocols a data set's published figures are of, by its name=folder."""
+    name = data.partition("=")[0]
+    own = [key for key in PROTOCOLS if key.startswith(f"{name}-")]
+    return f"of {name} are {', '.join(own)}" if own else "see `vitruvian protocols`"
+
+
 def label_notes(people: People, subset: str, protocol: Protocol) -> tuple[str, ...]:
     """That MPII's labels are not those which published figures are scored against, where it is so.
 

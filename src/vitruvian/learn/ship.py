@@ -95,7 +95,11 @@ def ship(
         runner = onnx_runner(trial)
         distances = parity(runners[1], runner, crops_of(people.subset(subset), info.crop))
         check_parity(distances, out)
-        console.print(f"graph against net: {distances}", highlight=False, soft_wrap=True)
+        words = (
+            "graph against net: joints {median_px} px apart (median), {p99_px} (99 %), {largest_px} at "
+            "most; scores {largest_score} at most; {joints} joints"
+        )
+        console.print(words.format(**distances), highlight=False, soft_wrap=True)
         info = info.model_copy(
             update={
                 "parity": {**distances, "crops": f"{people.name} {subset}"},

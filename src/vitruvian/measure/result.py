@@ -67,7 +67,8 @@ class Result:
         Print `Protocol.describe` with it: a number without its protocol is not a number.
         """
         unread = f", unreadable images: {len(self.failed)}" if self.failed else ""
-        table = Table(title=f"{self.n} persons scored, {self.left_out} left out{unread}")
+        counted = f"{self.n} persons scored, {self.left_out} left out{unread}"
+        table = Table(title=f"{self.protocol.name}: {counted}")
         names = [name.replace("_", " ") for name in self.baselines]
         table.add_column("")
         for name in ("%", "95 % interval", "n", *names):

@@ -141,6 +141,8 @@ CLAIMS: tuple[Claim, ...] = (
             ),
         ),
         tiers=(RENDERED,),
+        note="The paper's rival has one crop a joint and photograph. Here stage 1 predicts anew on every "
+        "varied view, so that its crops of one joint differ, too: that is a stronger rival.",
     ),
     Claim(
         "D6",

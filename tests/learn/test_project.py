@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,6 +123,36 @@ def test_what_is_wrong_is_told_before_anything_is_written(
         init(replace(Request(tmp_path / "p", images), **changes))  # type: ignore[arg-type]
     assert "\n" not in str(error.value)
     assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize("given", ["skeleton", "joints", "images"])
+def test_labels_of_something_else_are_refused(images: Path, tmp_path: Path, given: str) -> None:
+    labels = tmp_path / "ex" / "labels.json"
+    request = Request(tmp_path / "p", images, labels, reference="shoulder-elbow")
+    if given == "images":
+        (tmp_path / "others").mkdir()
+        shutil.copy(next(images.iterdir()), tmp_path / "others" / "other.png")
+        said, request = "are not in .*others", replace(request, images=tmp_path / "others")
+    elif given == "joints":
+        said, request = "'a'|'b'|joint", replace(request, joints="a,b", reference="a-b")
+    else:
+        said, request = (
+            "ex/labels.json has no keypoint 'right_ankle', which the",
+            replace(request, skeleton="lsp", reference=None),
+        )
+    with pytest.raises(UserError, match=said) as error:
+        init(request)
+    assert "\n" not in str(error.value)
+    assert list((tmp_path / "p").iterdir()) == []
+    assert len(list(request.images.iterdir())) > 0
+
+
+def test_some_photographs_that_are_not_there_are_said(images: Path, tmp_path: Path) -> None:
+    """One is gone, one lies in a subfolder that its label does not name."""
+    next(images.iterdir()).unlink()
+    labels = tmp_path / "ex" / "labels.json"
+    made = init(Request(tmp_path / "p", images, labels, reference="shoulder-elbow"))
+    assert "warning: 2 of 12 persons looked at" in "\n".join(made.lines)
 
 
 def test_a_folder_in_use_and_no_photographs(images: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from vitruvian.data.check import check
 from vitruvian.data.coco import read_coco
 from vitruvian.data.coco_skeleton import FILE, flip_pairs
 from vitruvian.data.photos import photo_size
@@ -31,6 +32,7 @@ from vitruvian.types import UserError
 from vitruvian.use.files import list_photos
 
 LABELS, RECIPE = "labels.json", "recipe.yaml"
+LOOKED_AT = 50  # labelled persons whose photographs are opened before anybody waits for them
 Ask = Callable[[str, str], str]  # question, answer that an empty line gives
 
 
@@ -67,7 +69,8 @@ def init(request: Request, ask: Ask | None = None) -> Made:
         ask: asks the user what the request leaves open; None: nobody is there to ask.
 
     Raises:
-        UserError: the folder is in use, there are no photographs, or no joints are known.
+        UserError: the folder is in use, there are no photographs, no joints are known, or the labels
+            are of other joints or other photographs.
     """
     folder = request.folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -94,6 +97,13 @@ def init(request: Request, ask: Ask | None = None) -> Made:
         _link(request.images, folder / "images")
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}): check the disk") from None
+    if request.labels is not None:
+        try:
+            said += _read(folder, request)
+        except UserError as error:
+            _empty(folder)
+            told = str(error).replace(str(folder / LABELS), str(request.labels))
+            raise UserError(told.replace(str(folder / FILE), "the project's skeleton")) from None
     lines = (
         f"{folder}: {_count(len(photos), 'photograph')}, {_count(len(skeleton), 'joint')}",
         f"in a mirror {_mirrored(skeleton)}: see {FILE}",
@@ -102,6 +112,27 @@ def init(request: Request, ask: Ask | None = None) -> Made:
         f"what to type next stands in {folder / 'README.md'}",
     )
     return Made(skeleton, len(photos), request.labels is not None, machine, lines)
+
+
+def _empty(folder: Path) -> None:
+    """Takes away what was written; photographs behind a link stay."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _read(folder: Path, request: Request) -> list[str]:
+    """Reads the labels as a training would; what to say of photographs that are not there."""
+    found = check(read_coco(folder / LABELS), limit=LOOKED_AT)
+    missing, of = len(found.missing), f"that {request.labels} names"
+    if not missing:
+        return []
+    first = f"not in {request.images}, as {found.missing[0]}"
+    if missing == min(found.photographs, found.opened):
+        raise UserError(f"the photographs {of} are {first}: give their folder as --images")
+    return [f"warning: {missing} of {found.opened} persons looked at, {of}, are {first}"]
 
 
 def _count(number: int, what: str) -> str:

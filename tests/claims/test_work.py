@@ -17,8 +17,8 @@ from vitruvian.claims.raw import Store
 from vitruvian.claims.rows import rows_of
 from vitruvian.claims.todo import plan
 from vitruvian.claims.work import Done, Hands, Shop, work
+from vitruvian.learn.folder import locked
 from vitruvian.types import UserError
-from vitruvian.use.files import locked
 
 
 @pytest.fixture(autouse=True)

@@ -15,11 +15,10 @@ from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
 from vitruvian.data.union import converted
 from vitruvian.learn import run as runs
-from vitruvian.learn.folder import LOCK, MODEL, read_run
+from vitruvian.learn.folder import LOCK, MODEL, locked, read_run
 from vitruvian.models import read_model
 from vitruvian.skeleton import COCO, LSP, MPII, Skeleton
 from vitruvian.types import Convention, State, UserError
-from vitruvian.use.files import locked
 
 SMALL = (
     "config.crop=[32, 64]", "config.channels=[4, 4, 4, 4]", "config.width=4", "config.inner=4",

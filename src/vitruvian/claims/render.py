@@ -24,6 +24,8 @@ from vitruvian.claims.table import interval, number
 
 COMMAND = "vitruvian claims report"
 
+_OPTIMISERS = {"adamw": "AdamW", "muon": "Muon"}
+
 
 def page(claims: Sequence[Claim], store: Store) -> str:
     """The whole page.
@@ -73,12 +75,9 @@ def _reading() -> str:
     )
 
 
-OPTIMISERS = {"adamw": "AdamW", "muon": "Muon"}
-
-
 def _settings(tier: Tier) -> str:
     settings = f", every recipe with `{' '.join(tier.settings)}`" if tier.settings else ""
-    return f", {OPTIMISERS[tier.optimiser]}{settings}"
+    return f", {_OPTIMISERS[tier.optimiser]}{settings}"
 
 
 def _data(tier: Tier) -> str:

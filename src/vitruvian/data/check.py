@@ -135,6 +135,7 @@ def check(people: People, decode: bool = True, limit: int | None = None) -> Chec
         rows = np.linspace(0, len(people) - 1, max(limit, 0)).astype(int)
     missing, unreadable, sizes = _open(people, rows, decode)
     length = _reference(people, located)
+    outside, far = _outside(people, located, sizes)
     states = np.stack([(people.state == state).sum(0) for state in State], 1)  # (J, 4)
     return CheckReport(
         name=people.name,
@@ -148,8 +149,8 @@ def check(people: People, decode: bool = True, limit: int | None = None) -> Chec
         opened=len(rows),
         missing=missing,
         unreadable=unreadable,
-        outside=_outside(people, located, sizes, OUTSIDE),
-        far=len(_outside(people, located, sizes, 1.0)),
+        outside=outside,
+        far=far,
         nobody=_labels(people, np.flatnonzero(~located.any(1))),
         tiny=tuple(
             f"{people.label(int(row))}: {length[row]:.1f} px"
@@ -214,22 +215,26 @@ def _reference(people: People, located: np.ndarray) -> np.ndarray:
 
 
 def _outside(
-    people: People, located: np.ndarray, sizes: dict[int, tuple[int, int]], beyond: float
-) -> tuple[str, ...]:
-    """Lines for located joints (N, J) more than `beyond` of a photograph's size outside, or nowhere."""
-    lines = []
+    people: People, located: np.ndarray, sizes: dict[int, tuple[int, int]]
+) -> tuple[tuple[str, ...], int]:
+    """Lines for located joints (N, J) that lie more than `OUTSIDE` beyond an edge, or nowhere.
+
+    And how many of them lie more than a photograph's size beyond it.
+    """
+    lines, far = [], 0
     for row, (height, width) in sizes.items():
         limit = np.array([width, height])
         share = (people.joints[row] + 0.5) / limit  # 0 to 1 within the photograph
-        within = ((share >= -beyond) & (share <= 1 + beyond)).all(-1)  # False for NaN
-        for joint in np.flatnonzero(located[row] & ~within):
+        beyond = np.maximum(-share, share - 1).max(-1)  # (J,) of the photograph's size
+        far += int((located[row] & ~(beyond <= 1)).sum())  # NaN is nowhere
+        for joint in np.flatnonzero(located[row] & ~(beyond <= OUTSIDE)):
             x, y = people.joints[row, joint]
             name = people.skeleton.joint_names[joint]
             lines.append(
                 f"{people.label(row)}: {name} at ({x:.0f}, {y:.0f}), "
                 f"the photograph is {width} x {height} px"
             )
-    return tuple(lines)
+    return tuple(lines), far
 
 
 def _duplicated(people: People, located: np.ndarray) -> tuple[str, ...]:

@@ -261,29 +261,3 @@ def _coco_rows(values: dict[str, Any]) -> Iterator[Row]:
             if KEY in values and "margin" not in row.get(KEY, {}):  # ours, with its margin
                 box = geometry.grow(np.array([box], np.float64), 1 / MARGIN)[0]
             yield f"annotation {number}", names.get(row["image_id"], ""), box
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[bool]:
-    """Whether this process has a lock file for itself; where there are no locks it always has.
-
-    Raises:
-        UserError: the file cannot be made.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield True
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True

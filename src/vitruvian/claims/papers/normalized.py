@@ -143,25 +143,14 @@ _TORSO = "torso lengths"
 
 def _joint_by_joint() -> tuple[Contrast, ...]:
     """Table 9's columns that the paper speaks of."""
-    first = [
-        above(
-            f"{joint}s alone: stage 1 above the detector",
-            (TURNING, _of_joints(joint)[0]),
-            (DETECTOR, _of_joints(joint)[1]),
-            decides=False,
-        )
-        for joint in _TORSO_ENDS
-    ]
-    second = [
-        above(
-            f"{joint}s alone: stage 2 above stage 1",
-            (TURNING, _of_joints(joint)[1]),
-            (TURNING, _of_joints(joint)[0]),
-            decides=False,
-        )
-        for joint in _LIMBS
-    ]
-    return (*first, *second)
+    contrasts = []
+    for joint in (*_TORSO_ENDS, *_LIMBS):
+        first, whole = _of_joints(joint)
+        words, higher, lower = "stage 2 above stage 1", (TURNING, whole), (TURNING, first)
+        if joint in _TORSO_ENDS:
+            words, higher, lower = "stage 1 above the detector", (TURNING, first), (DETECTOR, whole)
+        contrasts.append(above(f"{joint}s alone: {words}", higher, lower, decides=False))
+    return tuple(contrasts)
 
 
 CLAIMS: tuple[Claim, ...] = (

@@ -44,7 +44,7 @@ _MILD = (
     "augment.occluders=1",
 )
 RENDERED = Tier("rendered", None, seeds=3, steps=720, settings=_MILD)
-LSPET = Tier("LSPET", "lspet", seeds=2, steps=1400, optimiser="muon")
+LSPET = Tier("LSPET", "lspet", seeds=2, steps=720, optimiser="muon")
 TIERS = (RENDERED, LSPET)
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from vitruvian.data.kept import Kept
 from vitruvian.data.people import People
 from vitruvian.geometry import box_of_joints
 from vitruvian.skeleton import LSP, Skeleton
@@ -227,9 +228,8 @@ def _parts(draw: _Draws, points: Points, scale: np.ndarray) -> tuple[np.ndarray,
     """Circles (N, P, 4, 3) in px and depth (N, P) in body heights of all parts."""
     four = [(part.circles * 4)[:4] for part in PARTS]
     centre = np.stack([np.stack([points[name] for name, _ in row], 1) for row in four], 1)
-    radius = (scale * draw.uniform(0.88, 1.2))[:, None, None] * [
-        [size for _, size in row] for row in four
-    ]
+    sizes = [[size for _, size in row] for row in four]
+    radius = (scale * draw.uniform(0.88, 1.2))[:, None, None] * sizes
     depth = np.stack([centre[:, i, : len(p.circles), 2].mean(1) for i, p in enumerate(PARTS)], 1)
     return np.concatenate([centre[..., :2], radius[..., None]], -1).astype(np.float32), depth
 
@@ -391,7 +391,7 @@ def figures(
         state=state,
         box=box_of_joints(joints, state >= State.OCCLUDED),
         key=rows.astype(np.int64),
-        photo=lambda row, factor: (paint(made, row), 1),
+        photo=Kept(lambda row: paint(made, row)).photo,
         label=lambda row: f"figure {row}",
         size=lambda row: (side, side),
         subsets={"train": rows[:tune], "tune": rows[tune:val], "val": rows[val:]},

@@ -129,6 +129,11 @@ class ModelInfo(_Part):
         """Height and width of a crop in px."""
         return self.preprocessing.crop
 
+    @property
+    def start(self) -> str:
+        """Where it has learnt to look first: "image", "face", or "data" and "labelled", about a person."""
+        return str(self.recipe.get("box", "labelled"))
+
     def to_json(self) -> str:
         """As it stands in the file."""
         return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"

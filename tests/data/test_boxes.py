@@ -7,7 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vitruvian.data.boxes import face_boxes, face_factor, image_boxes, start_from
+from vitruvian.data.boxes import (
+    as_learnt,
+    face_boxes,
+    face_factor,
+    image_boxes,
+    looks,
+    start_from,
+)
 from vitruvian.data.people import People, hold_out
 from vitruvian.skeleton import LSP, Skeleton
 from vitruvian.types import State, UserError
@@ -113,3 +120,25 @@ def test_more_held_out_are_the_same_and_more() -> None:
     few, more = (set(hold_out(wide, count).subsets["tune"].tolist()) for count in (5, 9))
     assert len(few) == 5
     assert few < more
+
+
+def test_where_a_model_looks_that_has_learnt_from_more_than_a_person() -> None:
+    heads = people()
+    for start in ("data", "labelled"):
+        assert as_learnt(heads, start) is heads
+        assert looks(start) == 2
+    assert as_learnt(replace(heads, whole=False), "image").box is heads.box
+    assert (looks("image"), looks("face")) == (1, 1)
+    whole = as_learnt(heads, "image")
+    np.testing.assert_array_equal(whole.box, np.tile([-0.5, -0.5, 40, 30], (3, 1)))
+    assert whole.box_words == "whole image"
+    found = as_learnt(heads, "face", 4)
+    np.testing.assert_allclose(found.box[1:], [[-35, -35, 80, 80], [-0.5, -0.5, 40, 30]])
+    assert found.box_words == "face x4, square; whole image where there is none"
+    assert as_learnt(heads.rows(np.arange(2)), "face", 4).box_words == "face x4, square"
+    assert as_learnt(heads, "face").box_words == "whole image"  # no factor was measured
+
+
+def test_a_data_set_without_faces_is_scored_as_it_is() -> None:
+    knees = replace(people(), skeleton=Skeleton("knees", ("a", "b", "c", "d")))
+    assert as_learnt(knees, "face", 4) is knees

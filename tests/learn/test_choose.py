@@ -75,3 +75,17 @@ def test_how_often_to_look_is_chosen_on_tune(best: int) -> None:
         update={"preprocessing": Preprocessing(crop=(64, 64))}
     )
     assert choose(run, info, people).passes == best
+
+
+def test_who_has_learnt_from_whole_photographs_looks_once() -> None:
+    people = figures(200, seed=4, side=64)
+    seen: list[int] = []
+
+    def run(image: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray]:
+        seen.append(len(image))
+        middle = np.full((len(image), 14, 2), 31.5, np.float32)
+        return middle, np.ones((len(image), 14), np.float32)
+
+    info = _info(Predict(passes=1)).model_copy(update={"recipe": {"box": "image"}})
+    assert choose(run, info, people).passes == 1
+    assert sum(seen) == len(people.subset("tune"))

@@ -15,7 +15,8 @@ from vitruvian.learn.folder import read_run
 from vitruvian.learn.recipes import find_recipe
 from vitruvian.learn.run import Options, run
 from vitruvian.learn.ship import ship
-from vitruvian.models import read_model
+from vitruvian.models import ModelInfo, Predict, Preprocessing, read_model
+from vitruvian.skeleton import LSP
 from vitruvian.types import UserError
 from vitruvian.use.predict import load
 
@@ -124,10 +125,28 @@ def test_the_curve_of_a_card_goes_to_the_end(tmp_path):
     assert "6 steps in 2.00 hours on h." in text
 
 
-def read_model_like():
-    from vitruvian.models import ModelInfo, Preprocessing
-    from vitruvian.skeleton import LSP
+@pytest.mark.parametrize(
+    ("recipe", "predict", "said"),
+    [
+        (
+            {},
+            {"passes": 3},
+            "1.25 times the person's longer extent. `predict` looks in the whole image, then",
+        ),
+        (
+            {"box": "image"},
+            {"passes": 1},
+            "A crop is the whole photograph, where `predict` looks once.",
+        ),
+        ({"box": "face"}, {"face_factor": 28.97}, "the square about a face, 29 times as wide;"),
+    ],
+)
+def test_a_card_says_what_a_crop_is(recipe, predict, said):
+    info = read_model_like().model_copy(update={"recipe": recipe, "predict": Predict(**predict)})
+    assert said in card(info, [], [], [], {}, "figures val")
 
+
+def read_model_like():
     return ModelInfo(
         name="m", system="resnet_fcn", config={}, skeleton=LSP,
         preprocessing=Preprocessing(crop=(32, 32)), parameters=1, gmacs=0.1,

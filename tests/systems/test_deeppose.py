@@ -14,11 +14,11 @@ from vitruvian.learn.recipes import find_recipe
 from vitruvian.learn.runner import system_and_config
 from vitruvian.learn.train import set_trained
 from vitruvian.nn.backbones import Backbone
-from vitruvian.nn.warp import from_box, to_box
+from vitruvian.nn.warp import cut_windows, from_box, to_box
 from vitruvian.skeleton import FLIC, LSP, Skeleton
 from vitruvian.systems.contract import Ask, Batch, generator
 from vitruvian.systems.deeppose import DEEPPOSE, predict, stages
-from vitruvian.systems.deeppose.net import DeepPose, DeepPoseConfig
+from vitruvian.systems.deeppose.net import DeepPose, DeepPoseConfig, averaged
 from vitruvian.systems.deeppose.steps import (
     first_step,
     later_step,
@@ -585,3 +585,14 @@ def test_the_networks_alone_see_what_the_cascade_shows_them(head):
         alone, seen = seen[:], seen.clear() or seen
         net(torch.zeros(2, 3, *config.crop, dtype=torch.uint8), config.stages)
     assert alone == seen
+
+
+def test_stage_1_sees_the_mean_of_what_it_cannot_show():
+    image = torch.zeros(1, 3, 66, 64)
+    image[:, :, 17, 34] = 64  # within the 4 x 4 that are the pixel (3, 3) of 8 x 8
+    centre, size = torch.tensor([[[34.5, 17.5]]]), torch.tensor([[[32.0, 32.0]]])
+    view = cut_windows(*averaged(image, (centre, size), 16), 16)[0, 0, 0]
+    assert view.sum() == pytest.approx(64 / 4)  # 2 px of the crop are one of the view
+    assert view[7:9, 7:9].sum() == pytest.approx(16)
+    same = averaged(image, (centre, size), 33)
+    assert same[0] is image

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import drawn
+from vitruvian.data.boxes import image_boxes
 from vitruvian.measure.peaks import count_peaks
 from vitruvian.measure.protocol_table import PROTOCOLS
 from vitruvian.measure.protocols import NOT_STATED
@@ -205,6 +206,15 @@ def test_a_model_that_knows(models, people, truth):
     assert set(labelled.baselines) == {"mean_pose", "image_centre"}
     assert found.about["model"] == "tiny"
     assert found.to_dict()["failed"] == []
+
+
+def test_who_has_learnt_from_whole_photographs_is_scored_in_them(models, people, truth):
+    model = drawn.model_of(drawn.answering(people, people.joints, image_boxes(people)))
+    recipe = model.info.model_copy(update={"recipe": {"box": "image"}})
+    models(tiny=replace(model, info=recipe))
+    (result,) = score_model("tiny", [truth], "all", protocol=PROTOCOL, workers=0).results
+    assert result.total.value == 1
+    assert (result.protocol.name, result.protocol.box) == (f"{PROTOCOL}-image", "whole image")
 
 
 def test_stages_and_flip_test_are_said(models, people, truth):

@@ -14,6 +14,7 @@ from vitruvian.types import State, UserError
 
 Start = Literal["data", "labelled", "image", "face"]
 
+_MORE_THAN_A_PERSON = ("image", "face")
 _EYES_AND_NOSE = ("left_eye", "right_eye", "nose")
 _EYE_DISTANCES = 3.0  # side of a face's box
 _LEAST_FACE = 20.0  # px
@@ -108,6 +109,39 @@ def start_from(people: People, start: Start, factor: float | None = None) -> Peo
     factor = factor or face_factor(training)
     box = geometry.grow(face_boxes(people), factor)
     return _looked_for_in(people, box, f"face x{factor:.3g}, square")
+
+
+def looks(start: str) -> int:
+    """How often a model looks that has learnt from these boxes, before that is chosen by its scores.
+
+    Who has learnt from whole photographs or faces looks once: later stages are its closer looks.
+    """
+    return 1 if start in _MORE_THAN_A_PERSON else 2
+
+
+def as_learnt(people: People, start: str, factor: float | None = None) -> People:
+    """The data set with `box` where a model looks that has learnt from whole photographs or faces.
+
+    It is looked for in the whole photograph where a person has no face. Others, and data sets that have
+    no photographs or no faces, are as they were.
+
+    Args:
+        start: "image" and "face" are as in `start_from`; anything else is about the person.
+        factor: by which the model enlarges faces; None: it looks in whole photographs.
+    """
+    if not people.whole or start not in _MORE_THAN_A_PERSON:
+        return people
+    if start == "image" or factor is None:
+        return start_from(people, "image")
+    try:
+        faces = start_from(people, "face", factor)
+    except UserError:
+        return people
+    known = np.isfinite(faces.box).all(1)
+    if known.all():
+        return faces
+    box = np.where(known[:, None], faces.box, image_boxes(people)).astype(np.float32)
+    return replace(faces, box=box, box_words=f"{faces.box_words}; {IMAGE_BOX} where there is none")
 
 
 def _looked_for_in(people: People, box: np.ndarray, words: str) -> People:

@@ -61,9 +61,21 @@ def _what(info: ModelInfo) -> str:
         f"{joints}.\n\n"
         "`model.onnx` takes crops (B, H, W, 3) uint8 RGB and answers joints in px of the crop and "
         "scores; normalisation and decoding are inside. `model.flip.onnx` is the same with the flip "
-        "test; both graphs' weights are those of `model.safetensors` beside them. A crop is a square box "
-        f"of {info.preprocessing.margin:g} times the person's longer extent. `predict` looks in the whole "
-        f"image{_again(info.predict.passes)}."
+        f"test; both graphs' weights are those of `model.safetensors` beside them. {_looks(info)}"
+    )
+
+
+def _looks(info: ModelInfo) -> str:
+    if info.start == "image":
+        return "A crop is the whole photograph, where `predict` looks once."
+    if info.predict.face_factor is not None:
+        return (
+            f"A crop is the square about a face, {info.predict.face_factor:.3g} times as wide; `predict` "
+            "finds a face, or else takes the whole photograph, and looks once."
+        )
+    return (
+        f"A crop is a square box of {info.preprocessing.margin:g} times the person's longer extent. "
+        f"`predict` looks in the whole image{_again(info.predict.passes)}."
     )
 
 

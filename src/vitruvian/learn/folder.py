@@ -13,11 +13,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from vitruvian.learn.runner import system_and_config
 from vitruvian.recipe import Recipe, recipe_from_dict
 from vitruvian.types import UserError
 
@@ -104,13 +106,21 @@ def read_run(folder: Path) -> tuple[Recipe, dict[str, Any]]:
 def _check_same(folder: Path, recipe: Recipe, about: dict[str, Any]) -> None:
     old_recipe, old = read_run(folder)
     cure = "give the same command to go on with it, or choose another --out"
-    if old_recipe != recipe:
-        field = _first_difference(old_recipe.model_dump(), recipe.model_dump())
+    before, now = (_with_every_size(each) for each in (old_recipe, recipe))
+    if before != now:
+        field = _first_difference(before, now)
         raise UserError(f"{folder} holds a different run ({field}); {cure}")
     for key, value in json.loads(json.dumps(about)).items():
         if key in old and value != old[key]:
             field = _first_difference(old[key], value, key)
             raise UserError(f"{folder} holds a different run ({field}); {cure}")
+
+
+def _with_every_size(recipe: Recipe) -> dict[str, Any]:
+    """A recipe's values, with the defaults of sizes that an earlier version did not have."""
+    config = system_and_config(recipe.system, recipe.config, recipe.name)[1]
+    values: dict[str, Any] = json.loads(recipe.model_dump_json())
+    return values | {"config": json.loads(json.dumps(asdict(config)))}
 
 
 def _first_difference(old: Any, new: Any, place: str = "") -> str:

@@ -16,7 +16,7 @@ from torch import nn
 import vitruvian
 from vitruvian.data import open_data
 from vitruvian.data.balance import balanced_types
-from vitruvian.data.boxes import face_factor, start_from
+from vitruvian.data.boxes import face_factor, looks, start_from
 from vitruvian.data.people import People, hold_out
 from vitruvian.data.suspects import Suspicion
 from vitruvian.data.synthetic import figures
@@ -195,7 +195,7 @@ class _RunModel:
             config=self.recipe.config,
             skeleton=net.skeleton,
             preprocessing=Preprocessing(crop=self.recipe.crop),
-            predict=Predict(upto=upto, face_factor=self.face_factor),
+            predict=Predict(upto=upto, face_factor=self.face_factor, passes=looks(self.recipe.box)),
             recipe=self.recipe.model_dump(mode="json"),
             parameters=size.parameters,
             gmacs=size.gmacs,

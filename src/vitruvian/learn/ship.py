@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from vitruvian.data.boxes import as_learnt
 from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
@@ -158,10 +159,12 @@ def crops_of(people: People, crop: tuple[int, int], most: int = PARITY_CROPS) ->
 def _scores(
     reference: Runner, model: Model, people: People, subset: str, workers: int
 ) -> tuple[list[Result], list[Result]]:
-    """The net in single precision in the labelled joints' box; the graph in every way."""
+    """The net in single precision where it first looks; the graph in every way."""
     if people.skeleton.reference is None:
         return [], []
-    before = evaluate(reference, people.subset(subset), model.info.crop, workers=workers)
+    info = model.info
+    own = as_learnt(people.subset(subset), info.start, info.predict.face_factor)
+    before = evaluate(reference, own, info.crop, workers=workers)
     return [before], score_people(model, people, subset, workers=workers)
 
 

@@ -116,7 +116,7 @@ def protocol_for(
     Raises:
         UserError: the skeleton declares no reference length.
     """
-    if look == "found" and passes == 1:
+    if (look == "found" and passes == 1) or (look == "labelled" and people.box_words == IMAGE_BOX):
         look = "image"
     protocol = chosen or _published(people) or _generic(people)
     box = people.box_words if look == "labelled" else IMAGE_BOX

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vitruvian.data import open_data
+from vitruvian.data.boxes import as_learnt
 from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
 from vitruvian.data.union import union
@@ -81,6 +83,8 @@ def score_model(
 ) -> Scored:
     """The labelled joints' box first, then the whole image, then what `predict` does by itself.
 
+    A model that has learnt from whole photographs or faces is looked for there alone.
+
     Args:
         data: several are put together in the model's joints; none is rendered figures.
         occluders: shapes to paste on the photographs; None: nothing.
@@ -132,13 +136,14 @@ def score_people(
     workers: int = 2,
 ) -> list[Result]:
     """As `score_model`, for what is open already."""
-    chosen = people.subset(subset)
-    trained_on = people.subset("train") if "train" in people.subsets else None
+    info, asked = model.info, people.subset(subset)
+    own = partial(as_learnt, start=info.start, factor=info.predict.face_factor)
+    chosen = own(asked)
+    trained_on = own(people.subset("train")) if "train" in people.subsets else None
     looks: list[Look] = ["labelled"]
-    if chosen.whole:
+    if chosen.whole and chosen is asked:
         looks.append("image")
-    if chosen.whole and model.info.predict.passes > 1:
-        looks.append("found")
+        looks += ["found"] if info.predict.passes > 1 else []
     return [
         evaluate(
             model.runner,

@@ -53,6 +53,11 @@ def find_recipe(name: str) -> Recipe:
     if name.endswith((".yaml", ".yml")):
         return read_recipe(Path(name))
     if name not in RECIPES:
+        if (inside := Path(name) / "recipe.yaml").is_file():
+            labels = (
+                f" --data coco={Path(name)}" if (Path(name) / "skeleton.yaml").is_file() else ""
+            )
+            raise UserError(f"{name} is a folder: give the recipe in it, {inside}{labels}")
         near = difflib.get_close_matches(name, RECIPES, 1, 0)
         raise UserError(f"no recipe {name!r}; nearest: {near[0]!r}; or give a .yaml file")
     return RECIPES[name]()

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitruvian.nn.alexnet import LRN, Regressor, Weights, alexnet, compact
@@ -98,6 +99,19 @@ def standardised(views: Tensor) -> Tensor:
     """
     centred = views - views.mean((-2, -1), keepdim=True)
     return centred / centred.square().mean((-2, -1), keepdim=True).sqrt().clamp(min=1)
+
+
+def averaged(image: Tensor, box: Box, side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """A crop (B, 3, H, W) with its box, small enough to be resampled to `side` px without a grain.
+
+    As resampling averages 2 x 2 pixels and no more, the mean of k x k comes before it where the crop's
+    shorter side is 2 k times `side`.
+    """
+    centre, size = box
+    k = min(image.shape[-2:]) // (2 * side)
+    if k < 2:
+        return image, centre, size
+    return F.avg_pool2d(image, k), (centre + 0.5) / k - 0.5, size / k
 
 
 class Pooled(nn.Module):
@@ -198,7 +212,7 @@ class DeepPose(nn.Module):
 
     def first(self, image: Tensor, box: Box, cells: bool = False) -> tuple[Tensor, Tensor | None]:
         """psi of stage 1, (B, J, 2) sizes of the box; if asked, of `auxiliary`, cells (B, J, h, w)."""
-        view = cut_windows(image, *box, self.config.input)[:, 0]
+        view = cut_windows(*averaged(image, box, self.config.input), self.config.input)[:, 0]
         outputs, places = self._look(1, view, cells)
         return outputs.unflatten(-1, (-1, 2))[:, 0], places
 

@@ -1,0 +1,48 @@
+"""Whether a run may go on in a folder: the same training, by whatever version it was begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vitruvian.learn.folder import RECIPE, claim
+from vitruvian.learn.recipes import find_recipe
+from vitruvian.types import UserError
+
+ABOUT = {"data": "figures", "rows": 12}
+
+
+def begun(folder: Path) -> None:
+    with claim(folder, find_recipe("resnet_fcn/compact"), ABOUT, {"command": "train"}):
+        pass
+
+
+def test_a_size_that_was_not_known_then_has_its_default(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    begun(folder)
+    values = yaml.safe_load((folder / RECIPE).read_text())
+    del values["config"]["sigma"]
+    (folder / RECIPE).write_text(yaml.safe_dump(values))
+    default, recipe = 1.0, find_recipe("resnet_fcn/compact")
+    same = recipe.model_copy(update={"config": recipe.config | {"sigma": default}})
+    with claim(folder, same, ABOUT, {}):
+        pass
+    other = recipe.model_copy(update={"config": recipe.config | {"sigma": default + 1}})
+    with (
+        pytest.raises(UserError, match=r"different run \(config.sigma was 1.0, is 2.0\)"),
+        claim(folder, other, ABOUT, {}),
+    ):
+        pass
+
+
+def test_another_training_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    begun(folder)
+    begun(folder)
+    with (
+        pytest.raises(UserError, match=r"different run \(rows was 12, is 13\)"),
+        claim(folder, find_recipe("resnet_fcn/compact"), ABOUT | {"rows": 13}, {}),
+    ):
+        pass

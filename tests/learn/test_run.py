@@ -164,8 +164,12 @@ def test_a_data_set_alone_is_as_it_was(sets: dict[str, People]) -> None:
     assert runs.open_training(["lsp=x", "test=x"], "lsp")[1][1].train == 0
 
 
-def test_what_is_not_trained_on_is_not_learnt_from(sets: dict[str, People], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("sets")
+def test_what_is_not_trained_on_is_not_learnt_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert trained(tmp_path / "run", "lsp", "test", "extra", weights=(1.0, 0.0, 0.0))
+    assert "on 8 persons of lsp+test+extra" in capsys.readouterr().err  # whom an epoch is of
     learnt = json.loads((tmp_path / "run" / "model" / "config.json").read_text())["data"]
     assert [data["name"] for data in learnt] == ["lsp"]
 

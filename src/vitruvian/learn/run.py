@@ -224,7 +224,8 @@ def _training(people: People) -> People:
 def _drawn(people: People, recipe: Recipe, weights: Sequence[float]) -> tuple[People, str]:
     """The persons to train on, weighted as the recipe's `balance` says; and what it did."""
     training = _training(people)
-    training = training.rows(np.flatnonzero(np.isfinite(training.box).all(1)))
+    chance = np.ones(len(training)) if training.weight is None else training.weight
+    training = training.rows(np.flatnonzero(np.isfinite(training.box).all(1) & (chance > 0)))
     if recipe.balance == "none":
         return training, ""
     if weights:
@@ -368,8 +369,7 @@ def _opening(session: Session, people: People, sources: Sequence[Source]) -> lis
 
 def _unlabelled(people: People) -> list[str]:
     """The joints that nobody who is drawn has."""
-    drawn = np.ones(len(people), bool) if people.weight is None else people.weight > 0
-    labelled = (people.state[drawn] >= State.OCCLUDED).any(0)
+    labelled = (people.state >= State.OCCLUDED).any(0)
     return [people.skeleton.joint_names[joint] for joint in np.flatnonzero(~labelled)]
 
 

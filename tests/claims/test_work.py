@@ -17,7 +17,7 @@ from vitruvian.claims.raw import Store
 from vitruvian.claims.rows import rows_of
 from vitruvian.claims.todo import plan
 from vitruvian.claims.work import Done, Hands, Shop, work
-from vitruvian.learn.folder import locked
+from vitruvian.learn.lock import locked
 from vitruvian.types import UserError
 
 

@@ -15,7 +15,8 @@ from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
 from vitruvian.data.union import converted
 from vitruvian.learn import run as runs
-from vitruvian.learn.folder import LOCK, MODEL, locked, read_run
+from vitruvian.learn.folder import LOCK, MODEL, read_run
+from vitruvian.learn.lock import locked
 from vitruvian.models import read_model
 from vitruvian.skeleton import COCO, LSP, MPII, Skeleton
 from vitruvian.types import Convention, State, UserError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from pathlib import Path
@@ -49,6 +50,7 @@ def train(training: Training, shop: Shop) -> dict[str, Any] | None:
     )
     began, wall = time.process_time(), time.monotonic()
     finished = run(options)
+    gc.collect()  # its session refers to itself, and to all pictures that are kept
     cost = _spent(folder, time.process_time() - began, time.monotonic() - wall)
     if not finished:
         return None

@@ -19,7 +19,7 @@ from vitruvian.claims.model import BATCH, Claim, Measure, Training
 from vitruvian.claims.raw import FORMAT, Measured, Raw, Store
 from vitruvian.claims.sets import is_given
 from vitruvian.claims.todo import FINISHED, UNTRAINED, Job, standing, weights_at_hand
-from vitruvian.learn.folder import locked
+from vitruvian.learn.lock import locked
 from vitruvian.types import UserError
 from vitruvian.use.files import write_text
 

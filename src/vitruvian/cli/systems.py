@@ -31,7 +31,9 @@ def systems(
         typer.echo(recipe_text(recipe, settings or (), stage or ()), nl=False)
         return
     if settings or stage:
-        raise UserError("--set and --stage are of one recipe: name it, `vitruvian systems` lists them")
+        raise UserError(
+            "--set and --stage are of one recipe: name it, `vitruvian systems` lists them"
+        )
     listed = rows()
     if as_json:
         typer.echo(json.dumps([row.to_dict() for row in listed], indent=2))

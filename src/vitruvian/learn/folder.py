@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from vitruvian.learn.lock import locked
 from vitruvian.learn.runner import system_and_config
 from vitruvian.recipe import Recipe, recipe_from_dict
 from vitruvian.types import UserError
@@ -61,32 +62,6 @@ def _make(folder: Path, recipe: Recipe, about: dict[str, Any], how: dict[str, An
         (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from None
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[bool]:
-    """Whether this process has a lock file for itself; where there are no locks it always has.
-
-    Raises:
-        UserError: the file cannot be made.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield True
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True
 
 
 def read_run(folder: Path) -> tuple[Recipe, dict[str, Any]]:

@@ -6,6 +6,7 @@ measured here is the data set's own protocol, whose name and threshold stand ove
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 from collections.abc import Iterator
@@ -148,7 +149,9 @@ def _train(plan: Plan, options: Options, words: str, fits: slice, name: str) -> 
     recipe = options.recipe
     assert isinstance(recipe, Recipe)
     part = recipe.model_copy(update={"fits": recipe.fits[fits]})
-    return run(replace(options, recipe=part, settings=(), out=plan.options.out / name))
+    finished = run(replace(options, recipe=part, settings=(), out=plan.options.out / name))
+    gc.collect()  # its session refers to itself, and to all pictures that are kept
+    return finished
 
 
 def _score(plan: Plan, settings: tuple[str, ...], name: str, options: Options) -> list[Trial]:

@@ -8,7 +8,16 @@ import cv2
 import numpy as np
 import pytest
 
-from vitruvian.draw import SIDE_COLOURS, draw_poses, side, write_image
+from vitruvian.draw import (
+    SIDE_COLOURS,
+    draw_poses,
+    side,
+    side_colour,
+    words_size,
+    write_beside,
+    write_image,
+    write_words,
+)
 from vitruvian.skeleton import LSP, SKELETONS, Skeleton
 from vitruvian.types import Poses, UserError
 
@@ -91,6 +100,59 @@ def test_sides() -> None:
     ]  # fmt: skip
     for skeleton in SKELETONS.values():
         assert all(side(a) == "right" and side(b) == "left" for a, b in skeleton.flip_pairs)
+
+
+@pytest.mark.parametrize(
+    ("right", "left"),
+    [
+        ("R_hip", "L_hip"), ("hip.r", "hip.l"), ("RHip", "LHip"), ("hipRight", "hipLeft"),
+        ("rightear", "leftear"), ("R1A", "L1A"), ("RIGHT EAR", "LEFT EAR"), ("ear-R", "ear-L"),
+    ],
+)  # fmt: skip
+def test_sides_as_other_tools_write_them(right: str, left: str) -> None:
+    assert (side(right), side(left)) == ("right", "left")
+    assert side_colour(right, "neck") == SIDE_COLOURS["right"]
+    assert side_colour(right, left) == SIDE_COLOURS["middle"]
+
+
+@pytest.mark.parametrize("name", ["upright", "Lip", "LED", "rib", "ball", "R", "tail_lr"])
+def test_what_only_looks_like_a_side(name: str) -> None:
+    assert side(name) == ("right" if name == "R" else "middle")
+
+
+def test_words_stand_where_they_are_put() -> None:
+    picture = np.full((60, 200, 3), 90, np.uint8)
+    write_words(picture, (30, 40), "neck", 15)
+    wide, high = words_size("neck", 15)
+    rows, columns = (picture != 90).any(-1).nonzero()
+    assert abs((rows.min() + rows.max()) / 2 - 40) < 3
+    assert 40 - high / 2 <= rows.min()
+    assert 30 <= columns.min() < 34 < columns.max() <= 30 + wide
+    assert picture.max() == 240  # whole letters
+
+
+@pytest.mark.parametrize("xy", [(-10, 5), (190, 5), (50, -3), (50, 61), (-500, 5), (400, 400)])
+def test_words_at_the_edge_are_cut_off(xy: tuple[float, float]) -> None:
+    whole = np.full((1200, 1200, 3), 90, np.uint8)
+    write_words(whole, (xy[0] + 500, xy[1] + 500), "left_ankle")
+    part = np.full((60, 200, 3), 90, np.uint8)
+    write_words(part, xy, "left_ankle")
+    assert (part == whole[500:560, 500:700]).all()
+
+
+def test_words_beside_points_hide_neither_points_nor_each_other() -> None:
+    xy = np.array([[4.0, 30], [40, 30], [52, 30], [46, 38], [196, 56]])
+    picture = np.full((60, 200, 3), 90, np.uint8)
+    write_beside(picture, xy, ["1", "2", "3", "4", "5"], 4)
+    for x, y in xy.astype(int):
+        assert (picture[y - 1 : y + 2, x - 1 : x + 2] == 90).all()
+    inked = (picture != 90).any(-1).sum()
+    each = 0
+    for text in "12345":
+        alone = np.full((60, 200, 3), 90, np.uint8)
+        write_words(alone, (100, 30), text)
+        each += (alone != 90).any(-1).sum()
+    assert 0.95 * each < inked <= each + 10
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.JPEG"])

@@ -8,11 +8,10 @@ import pytest
 from scipy.io import loadmat
 
 from vitruvian import geometry
-from vitruvian.data.check import check, contact_sheet
+from vitruvian.data.check import check
 from vitruvian.data.leeds import read_lsp, read_lspet
 from vitruvian.data.people import People
 from vitruvian.data.photos import photo_size, read_photo
-from vitruvian.draw import SIDE_COLOURS
 from vitruvian.skeleton import LSP, Skeleton
 from vitruvian.types import State
 
@@ -63,6 +62,7 @@ def test_sound(people):
     faults = ("missing", "unreadable", "outside", "nobody", "tiny", "duplicated")
     assert [getattr(report, fault) for fault in faults] == [()] * 6
     assert report.front == 1
+    assert report.lines()[-1] == "duplicated rows: 0"  # no cure where nothing is missing
 
 
 def test_counts_by_joint_and_state(people):
@@ -84,6 +84,9 @@ def test_missing_and_unreadable(people, tmp_path, decode):
     report = check(people, decode)
     assert not report.ok
     assert report.missing == ("1.jpg",)
+    assert (
+        report.cure == report.lines()[-1] == f"{tmp_path / '1.jpg'} does not exist: check the name"
+    )
     assert len(report.unreadable) == 1
     assert report.unreadable[0].startswith("3.jpg: ")
     assert "not a photograph" in report.unreadable[0]
@@ -263,23 +266,3 @@ def test_known_faults_of_lspet(shared):
     assert whole.with_reference == 6442
     assert whole.states.sum(1).tolist() == [9000] * 14
     assert 0.6 < whole.front < 0.8
-
-
-def test_contact_sheet(people, tmp_path):
-    people.state[1] = State.OCCLUDED
-    (tmp_path / "2.jpg").unlink()
-    people.state[3] = State.MISSING
-    people.box[3] = np.nan
-    sheet = contact_sheet(people, range(5), columns=3, side=80)
-    assert sheet.shape == (160, 240, 3)
-    assert sheet.dtype == np.uint8
-    lit, occluded, unread = sheet[:80, :80], sheet[:80, 80:160], sheet[:80, 160:]
-    for side in ("right", "left"):
-        colour = np.array(SIDE_COLOURS[side])
-        assert (lit == colour).all(-1).any()
-        assert not (occluded == colour).all(-1).any()
-        assert (occluded == (0.4 * colour).astype(int)).all(-1).any()
-    assert (unread == 128).all()
-    assert (sheet[80:, :80] == 200).mean() > 0.7  # nobody labelled: the photograph alone
-    assert (sheet[80:, 160:] == 0).all()
-    assert contact_sheet(people, [], side=80).shape == (0, 640, 3)

@@ -28,7 +28,8 @@ def check(
     import numpy as np
 
     from vitruvian.data import open_data
-    from vitruvian.data.check import check, contact_sheet
+    from vitruvian.data.check import check
+    from vitruvian.data.sheet import contact_sheet
     from vitruvian.draw import write_image
 
     people = open_data(data).subset(subset)
@@ -71,7 +72,8 @@ def suspects(
 ) -> None:
     """Find labels that a model contradicts: mistakes, exchanged sides, and what it has yet to learn."""
     from vitruvian.draw import image_suffix, write_image
-    from vitruvian.use.contradicted import Request, find_suspects, suspect_sheet
+    from vitruvian.use.contradicted import Request, find_suspects
+    from vitruvian.use.contradicted_sheet import suspect_sheet
     from vitruvian.use.files import write_text
     from vitruvian.use.progress import Progress
 
@@ -115,7 +117,10 @@ def pack(
 
 @app.command("convert")
 def convert(
-    data: Annotated[str, typer.Argument(help="name=folder or name=file, e.g. mpii=DIR")],
+    data: Annotated[
+        str,
+        typer.Argument(help="name=folder or name=file: mpii=DIR, yolo=DIR, deeplabcut=DIR ..."),
+    ],
     out: Annotated[Path, typer.Option(help="The COCO keypoint JSON to write.")],
     subset: Annotated[str, typer.Option(help="Rows to convert.")] = "all",
     skeleton: Annotated[
@@ -130,9 +135,13 @@ def convert(
         typer.Option(help="OC: sides as if all faced the observer, where that can be told."),
     ] = None,
 ) -> None:
-    """Write any data set's labels as COCO keypoint JSON, which `coco=FILE` reads back."""
+    """Write any data set's labels as COCO keypoint JSON, which `coco=FILE` reads back.
+
+    Labels of Ultralytics YOLO pose are yolo=DIR, those of DeepLabCut deeplabcut=DIR.
+    """
     from vitruvian.data import open_data
     from vitruvian.data.coco_files import write_coco
+    from vitruvian.data.foreign import where_photographs_are
     from vitruvian.data.union import in_skeleton, known_convention
     from vitruvian.skeleton import find_skeleton
 
@@ -144,6 +153,8 @@ def convert(
     write_coco(people, out)
     typer.echo(f"written: {out}, {len(people)} persons of {len(people.skeleton)} joints")
     typer.echo(people.provenance)
+    if advice := where_photographs_are(people, Path(data.partition("=")[2]), out):
+        typer.echo(advice)
 
 
 def _derived(text: str) -> tuple[str, tuple[str, str]]:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from vitruvian.data.coco import read_coco
 from vitruvian.data.convention import in_convention
+from vitruvian.data.deeplabcut import read_deeplabcut
 from vitruvian.data.flic import read_flic
 from vitruvian.data.leeds import read_lsp, read_lspet
 from vitruvian.data.mpii import read_mpii
 from vitruvian.data.pack import read_pack
 from vitruvian.data.parse import read_parse
 from vitruvian.data.people import People
+from vitruvian.data.yolo import read_yolo
 from vitruvian.types import Convention, UserError
 
 DATASETS: dict[str, Callable[[Path], People]] = {
@@ -24,6 +26,8 @@ DATASETS: dict[str, Callable[[Path], People]] = {
     "mpii": read_mpii,
     "parse": read_parse,
     "coco": read_coco,
+    "yolo": read_yolo,
+    "deeplabcut": read_deeplabcut,
     "pack": read_pack,
 }
 # readers that choose among files of either convention

@@ -1,4 +1,4 @@
-"""What is wrong with a data set, told before a long training finds out; and a sheet to look at."""
+"""What is wrong with a data set, told before a long training finds out."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from vitruvian import geometry
 from vitruvian.data.convention import deciding_joints, observer_centric
-from vitruvian.data.pack import MARGIN
 from vitruvian.data.people import People
-from vitruvian.data.photos import cut, reduction_for
-from vitruvian.draw import SIDE_COLOURS, side
 from vitruvian.types import State, UserError
 
 OUTSIDE = 0.1  # widths or heights of the photograph that a labelled joint may lie outside
@@ -63,6 +58,7 @@ class CheckReport:
     with_reference: int  # persons of whom both its joints are located
     opened: int  # photographs looked at
     missing: tuple[str, ...]  # photographs that do not exist
+    cure: str  # where the first of them was looked for, and what to do; "": none is missing
     unreadable: tuple[str, ...]  # photographs that cannot be read, with the reason
     outside: tuple[str, ...]  # joints more than `OUTSIDE` outside the photographs looked at
     far: int  # those of them that are more than a photograph's size outside
@@ -108,6 +104,8 @@ class CheckReport:
             lines += [f"    {fault}" for fault in faults[:_NAMED]]
             if len(faults) > _NAMED:
                 lines.append(f"    and {len(faults) - _NAMED} more")
+        if self.cure:
+            lines.append(self.cure)
         return lines
 
     def _faults(self) -> dict[str, tuple[str, ...]]:
@@ -147,7 +145,8 @@ def check(people: People, decode: bool = True, limit: int | None = None) -> Chec
         reference=people.skeleton.reference,
         with_reference=int(np.isfinite(length).sum()),
         opened=len(rows),
-        missing=missing,
+        missing=tuple(missing),
+        cure=next(iter(missing.values()), ""),
         unreadable=unreadable,
         outside=outside,
         far=far,
@@ -175,8 +174,8 @@ def _labels(people: People, rows: Iterable[int]) -> tuple[str, ...]:
 
 def _open(
     people: People, rows: np.ndarray, decode: bool
-) -> tuple[tuple[str, ...], tuple[str, ...], dict[int, tuple[int, int]]]:
-    """Missing photographs, unreadable ones, and height and width of the others by row."""
+) -> tuple[dict[str, str], tuple[str, ...], dict[int, tuple[int, int]]]:
+    """Missing photographs with what is said of them, unreadable ones, and (H, W) of the others by row."""
 
     def size(row: int) -> tuple[int, int] | UserError:
         try:
@@ -187,7 +186,7 @@ def _open(
         except UserError as error:
             return error
 
-    missing: dict[str, None] = {}  # a photograph of many persons is named once
+    missing: dict[str, str] = {}  # a photograph of many persons is named once
     unreadable: dict[str, str] = {}
     sizes: dict[int, tuple[int, int]] = {}
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="check")
@@ -197,12 +196,12 @@ def _open(
             if not isinstance(result, UserError):
                 sizes[row] = result
             elif isinstance(result.__context__, FileNotFoundError):
-                missing[people.label(row)] = None
+                missing[people.label(row)] = str(result)
             else:
                 unreadable[people.label(row)] = f"{people.label(row)}: {result}"
     finally:
         pool.shutdown(cancel_futures=True)
-    return tuple(missing), tuple(unreadable.values()), sizes
+    return missing, tuple(unreadable.values()), sizes
 
 
 def _reference(people: People, located: np.ndarray) -> np.ndarray:
@@ -284,61 +283,3 @@ def _looks(people: People, located: np.ndarray) -> str:
     if high < EXCHANGED:
         return "exchanged"
     return "OC" if low >= OBSERVED else "PC"
-
-
-def contact_sheet(
-    people: People, rows: Iterable[int], columns: int = 8, side: int = 160
-) -> np.ndarray:
-    """Persons with their labels in a grid, RGB uint8 (tiles down x side, columns x side, 3).
-
-    Right and left have the colours of `draw`; an occluded joint is dark. A tile shows `MARGIN`
-    boxes and bears the row's number; it is grey where the photograph cannot be read.
-    """
-    chosen = [int(row) for row in rows]
-    down = -(-len(chosen) // columns)
-    sheet = np.zeros((down * side, columns * side, 3), np.uint8)
-    for place, row in enumerate(chosen):
-        y, x = place // columns * side, place % columns * side
-        sheet[y : y + side, x : x + side] = _tile(people, row, side)
-    return sheet
-
-
-def _tile(people: People, row: int, size: int) -> np.ndarray:
-    """One person (size, size, 3), with limbs below joints."""
-    try:
-        box = people.box[row].astype(float)
-        if not np.isfinite(box).all():
-            box = geometry.whole_image(*people.size(row)).astype(float) / MARGIN
-        box = geometry.fit_aspect(box, 1, 1).astype(float)
-        margin = (MARGIN - 1) * box[2:]
-        shown = np.concatenate([box[:2] - margin / 2, box[2:] + margin])
-        to_image = geometry.crop_to_image(shown, size, size)
-        photo, factor = people.photo(row, reduction_for(to_image))
-    except UserError:
-        return np.full((size, size, 3), 128, np.uint8)
-    tile = cut(photo, geometry.after_reduction(to_image, factor), size, size)
-    xy = geometry.apply(geometry.invert(to_image), people.joints[row].astype(float))
-    _draw(tile, xy, people, row)
-    at = (3, size - 4)
-    for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(tile, str(row), at, cv2.FONT_HERSHEY_SIMPLEX, 0.35, colour, width, cv2.LINE_AA)
-    return tile
-
-
-def _draw(tile: np.ndarray, xy: np.ndarray, people: People, row: int) -> None:
-    """Limbs and joints of a person at xy (J, 2) px, in place."""
-    state, names = people.state[row], people.skeleton.joint_names
-    points = np.rint(np.clip(xy, -1e4, 1e4) * 16).astype(int).tolist()
-
-    def colour(*joints: int) -> tuple[int, ...]:
-        sides = {side(names[joint]) for joint in joints} - {"middle"}
-        light = 1.0 if all(state[joint] == State.VISIBLE for joint in joints) else 0.4
-        plain = SIDE_COLOURS[sides.pop() if len(sides) == 1 else "middle"]
-        return tuple(int(light * value) for value in plain)
-
-    for limb in people.skeleton.limbs:
-        a, b = people.skeleton.index(*limb)
-        if min(state[a], state[b]) >= State.OCCLUDED:
-            cv2.line(tile, points[a], points[b], colour(a, b), 1, cv2.LINE_AA, 4)
-    for joint in np.flatnonzero(state >= State.OCCLUDED).tolist():
-        cv2.circle(tile, points[joint], 40, colour(joint), -1, cv2.LINE_AA, 4)

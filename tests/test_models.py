@@ -283,6 +283,19 @@ def test_names_that_are_none(shipped: Path, tmp_path: Path) -> None:
         find_model(tmp_path)
 
 
+def test_a_file_is_no_model(shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.onnx").touch()
+    with pytest.raises(
+        UserError, match=r"x.onnx is a file, .*: give one, or a bundled model's name$"
+    ):
+        find_model(tmp_path / "x.onnx")
+    folder = shipped / "x-y"
+    monkeypatch.chdir(folder)
+    for name in (folder / "config.json", "config.json"):
+        with pytest.raises(UserError, match=rf"is a file, .*: give its folder, {folder}$"):
+            find_model(name)
+
+
 def test_nothing_is_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "BUNDLED", tmp_path / "none")
     assert bundled() == {}

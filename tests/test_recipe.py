@@ -68,6 +68,19 @@ def test_published_recipes(name):
     assert all(skeleton.has(fact) for fact in system.needs)
 
 
+def test_a_folder_is_told_apart_from_its_recipe(tmp_path):
+    folder = tmp_path / "arm"
+    folder.mkdir()
+    with pytest.raises(UserError, match=r"no recipe .*arm'; nearest"):
+        find_recipe(str(folder))
+    (folder / "recipe.yaml").write_text(find_recipe("resnet_fcn/compact").to_yaml())
+    with pytest.raises(UserError, match=r"is a folder: give the recipe in it, \S*arm/recipe.yaml$"):
+        find_recipe(str(folder))
+    (folder / "skeleton.yaml").touch()  # as a project has it
+    with pytest.raises(UserError, match=rf"/recipe.yaml --data coco={folder}$"):
+        find_recipe(f"{folder}/")
+
+
 def test_find_recipe_names_the_nearest():
     with pytest.raises(UserError, match="nearest: 'resnet_fcn/paper'"):
         find_recipe("resnet_fcn/papr")

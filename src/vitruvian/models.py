@@ -250,6 +250,11 @@ def find_model(name: str | Path) -> Path:
         return max(models.values(), key=lambda folder: _first_total(_read_info(folder)))
     if str(name) in models:
         return models[str(name)]
+    if path.is_file():
+        folder = path.parent if path.parent.name else path.parent.absolute()
+        held = (folder / CONFIG).is_file()
+        cure = f"give its folder, {folder}" if held else "give one, or a bundled model's name"
+        raise UserError(f"{name} is a file, and a model is a folder with {CONFIG}: {cure}")
     if path.exists():
         raise UserError(f"{name} is no model folder: it has no {CONFIG}, nor has {path / 'model'}")
     if hub.is_hub_id(str(name)) and not _meant_here(str(name), models):

@@ -350,6 +350,15 @@ def test_missing_photographs_say_where_from(tmp_path):
     assert isinstance(caught.value.__context__, FileNotFoundError)
 
 
+def test_a_place_is_named_once(tmp_path):
+    people = read_coco(write(tmp_path / "own" / "own.json", values()))
+    with pytest.raises(UserError) as caught:
+        people.photo(0, 1)
+    places = str(caught.value).partition(" none of ")[2].partition(": put")[0].split(", ")
+    assert str(tmp_path / "own") in places
+    assert len(places) == len(set(places))
+
+
 def test_no_name_leaves_the_folder(tmp_path):
     paint(tmp_path / "secret.png", 1)
     for name in ("../secret.png", f"{tmp_path}/secret.png", "a/../../secret.png", "..\\secret.png"):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from vitruvian.learn.detector import NAMES, torch_detector
+from vitruvian.learn.detector import NAMES, best_cached, torch_detector
 from vitruvian.types import UserError
 
 
@@ -68,12 +68,13 @@ def test_a_detector_whose_weights_are_there(cache: Path) -> None:
 
 def test_the_best_that_is_cached(cache: Path) -> None:
     assert torch_detector("auto", 0.5) is None
+    assert best_cached() is None
     for name in (NAMES[4], NAMES[2], NAMES[6]):
         save(cache, name)
     for asked in ("auto", "torchvision"):
         detector = torch_detector(asked, 0.5, "cpu")
         assert detector is not None
-        assert detector.name == NAMES[2]
+        assert detector.name == NAMES[2] == best_cached()
 
 
 def test_what_is_not_there(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,6 +88,6 @@ def test_what_is_not_there(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(UserError, match="is damaged"):
         torch_detector(NAMES[0], 0.5, "cpu")
     monkeypatch.setitem(sys.modules, "torchvision.models", None)
-    assert torch_detector("auto", 0.5) is None
+    assert torch_detector("auto", 0.5) is best_cached() is None
     with pytest.raises(UserError, match="needs torchvision"):
         torch_detector(NAMES[0], 0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import onnxruntime
 import pytest
 
 from vitruvian.learn import run as runs
+from vitruvian.learn import ship
 from vitruvian.learn.exporting import Request, export
 from vitruvian.learn.run import Options, run
 from vitruvian.models import read_model
@@ -24,17 +26,22 @@ SMALL = (
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of four steps on rendered figures, and `int8/` that is made of it."""
+def fewer_figures() -> Iterator[None]:
     made = runs.figures
-    path = tmp_path_factory.mktemp("exporting")
     with pytest.MonkeyPatch.context() as patch:
         for module in ("run", "ship"):
             patch.setattr(
                 f"vitruvian.learn.{module}.figures", lambda skeleton: made(40, 1, skeleton, 64)
             )
-        run(Options("resnet_fcn/compact", path / "run", SMALL, device="cpu", workers=0, quiet=True))
-        export(Request(str(path / "run"), path / "int8", int8=True, workers=0))
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, fewer_figures: None) -> Path:
+    """A run of four steps on rendered figures, and `int8/` that is made of it."""
+    path = tmp_path_factory.mktemp("exporting")
+    run(Options("resnet_fcn/compact", path / "run", SMALL, device="cpu", workers=0, quiet=True))
+    export(Request(str(path / "run"), path / "int8", int8=True, workers=0))
     return path
 
 
@@ -96,6 +103,26 @@ def test_what_cannot_be_made(tmp_path: Path, more: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         export(Request(**{"out": tmp_path / "x", **more}))
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fewer_figures")
+def test_of_one_file_parity_alone_is_measured(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        pytest.fail("scored")
+
+    for name in ("choose", "evaluate", "score_people"):
+        monkeypatch.setattr(ship, name, never)
+    export(Request(str(folder / "run"), tmp_path / "pose.onnx", workers=0))
+    assert "graph against net: joints 0.0" in capfd.readouterr().err
+    session = onnxruntime.InferenceSession(tmp_path / "pose.onnx")
+    image = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3), np.uint8)
+    xy, _ = session.run(["xy", "score"], {"image": image})
+    assert np.abs(xy - load(folder / "run", "cpu").runner(image, False)[0]).max() < 0.1
+    with pytest.raises(pytest.fail.Exception, match="scored"):  # a folder says how good it is
+        export(Request(str(folder / "run"), tmp_path / "model", workers=0))
 
 
 @pytest.mark.slow

@@ -54,7 +54,9 @@ def test_a_project_without_labels(images: Path, tmp_path: Path) -> None:
         assert (folder / "images" / image["file_name"]).is_file()
         assert (image["width"], image["height"]) == (40, 40)
     recipe = read_recipe(folder / "recipe.yaml")
-    assert recipe.name == "gripper"
+    assert (recipe.name, recipe.skeleton) == ("gripper", "gripper")
+    assert recipe.fits[0].steps == 2000
+    assert "epochs:" not in (folder / "recipe.yaml").read_text()  # steps say when it ends
     page = (folder / "README.md").read_text()
     assert "## Label" in page
     assert (

@@ -90,4 +90,6 @@ def test_cameras_that_cannot_be_opened() -> None:
 def test_names() -> None:
     assert is_capture("camera:0")
     assert is_capture("rtsp://x")
+    assert is_capture("http://x/live")
     assert not is_capture("cameras/a.jpg")
+    assert not is_capture("https://x/a.JPG?size=9")

@@ -396,6 +396,11 @@ def test_published_rows_of_another_protocol_are_refused_before_anything_runs(mod
     assert said.startswith(
         "published rows 'mpii-val': 'mpii-pckh' and 'lsp-pck-pc' cannot be compared"
     )
+    assert said.endswith("; evaluate both under one protocol, or give --published lsp-pc")
+    sticks = fault("tiny", truth=truth, protocol="lsp-pcp-loose", published="lsp-pcp")
+    assert sticks.endswith(", or give --published lsp-pcp-loose")
+    both = fault("tiny", truth=truth, protocol="mpii-pckh", published="lsp-pc")
+    assert both.endswith("; evaluate both under one protocol")  # there are two sets of MPII
     assert "published rows 'lsp-oc'" in fault(saved("old.json"), published="lsp-oc")
     assert "no published rows 'lsp'; nearest: 'lsp-" in fault(saved("old.json"), published="lsp")
 

@@ -18,6 +18,7 @@ from vitruvian.use.detect import (
     onnx_detector,
     open_detector,
     open_finder,
+    taken_by_auto,
     yolox_boxes,
 )
 
@@ -230,12 +231,17 @@ def test_without_torch_there_are_files_alone(monkeypatch: pytest.MonkeyPatch) ->
         open_detector("face")
     assert open_finder("face") == (None, True)
     assert open_finder("none") == open_finder(None) == (None, False)
-    assert open_finder("auto") == (None, find_spec("skimage") is not None)
+    faces = find_spec("skimage") is not None
+    assert open_finder("auto") == (None, faces)
+    assert taken_by_auto() == ("face" if faces else "none")
 
 
 def test_a_detector_is_asked_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    learn = SimpleNamespace(torch_detector=lambda *what: asked.append(what))
+    learn = SimpleNamespace(
+        torch_detector=lambda *what: asked.append(what), best_cached=lambda: "fcos_resnet50_fpn"
+    )
     monkeypatch.setitem(sys.modules, "vitruvian.learn.detector", learn)  # type: ignore[arg-type]
     open_detector("ssdlite320_mobilenet_v3_large", 0.25, "cpu")
     assert asked == [("ssdlite320_mobilenet_v3_large", 0.25, "cpu")]
+    assert taken_by_auto() == "fcos_resnet50_fpn"

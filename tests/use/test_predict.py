@@ -446,6 +446,19 @@ def test_list_photos(tmp_path: Path) -> None:
     assert list(list_photos([])) == []
 
 
+@pytest.mark.parametrize("address", ["https://x.org/a.jpg?size=9", "s3://bucket/a.jpg"])
+def test_an_address_is_no_file(address: str) -> None:
+    with pytest.raises(UserError, match="read from disk alone: download it first") as caught:
+        list_photos([address])
+    assert str(caught.value).startswith(address)
+
+
+def test_a_folder_of_heic_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.HEIC").touch()
+    with pytest.raises(UserError, match=r"no photographs \(.*\), but 1 of HEIC, .*: convert"):
+        list_photos([tmp_path])
+
+
 def test_lists_that_hold_nothing(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere does not exist"):
         list_photos([tmp_path / "nowhere"])

@@ -208,6 +208,25 @@ def test_a_model_that_knows(models, people, truth):
     assert found.to_dict()["failed"] == []
 
 
+def test_how_far_it_is_is_said_of_each_look(models, people, truth):
+    there, said = len(people), []
+
+    class Bar:
+        def __init__(self, total):
+            said.append([total, 0, "open"])
+
+        def more(self, done):
+            said[-1][1] += done
+
+        def close(self):
+            said[-1][2] = "closed"
+
+    models(tiny=drawn.model_of(drawn.answering(people, people.joints), predict=Predict(passes=3)))
+    score_model("tiny", [truth], "all", workers=0, progress=Bar)
+    assert said[:2] == [[there, there, "closed"]] * 2
+    assert said[2:] == [[0, there, "closed"]]  # nobody knows how many are looked at again
+
+
 def test_who_has_learnt_from_whole_photographs_is_scored_in_them(models, people, truth):
     model = drawn.model_of(drawn.answering(people, people.joints, image_boxes(people)))
     recipe = model.info.model_copy(update={"recipe": {"box": "image"}})

@@ -51,12 +51,14 @@ def evaluate(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
     workers: Annotated[int, typer.Option(min=0)] = 2,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Score a model, or anybody's predictions, on labelled photographs."""
     from rich.console import Console
 
     from vitruvian.measure.peaks import RULE
     from vitruvian.skeleton import find_skeleton
+    from vitruvian.use.progress import Progress
     from vitruvian.use.scores import protocols_of, score_file, score_model, write_json
     from vitruvian.use.second_peaks import peaks_table
 
@@ -74,7 +76,7 @@ def evaluate(
     if model is not None:
         scored = score_model(
             model, data or (), subset, protocol=protocol, flip=flip, occluders=pasted, peaks=peaks,
-            device=device, workers=workers,
+            device=device, workers=workers, progress=None if quiet else Progress,
         )  # fmt: skip
     elif predictions is None or not data or len(data) > 1:
         raise UserError("--predictions needs one --truth name=folder")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vitruvian.use.occluders import Occluders
 
 STOPPED = 130  # the exit code of what Ctrl-C ended, as shells have it
+TERMINATED = 143  # and of what SIGTERM ended
 
 ProtocolName = Annotated[str | None, typer.Option(help="A name of `vitruvian protocols`.")]
 Subset = Annotated[

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+
+from vitruvian.cli.options import TERMINATED
 
 
 def predict(
@@ -72,14 +77,36 @@ def predict(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Find poses in photographs and videos: overlays, COCO results and a page."""
-    from vitruvian.use.gallery import Request, predict_to_folder
+    from vitruvian.use.gallery import HEATMAPS, OVERLAYS, Request, predict_to_folder
+    from vitruvian.use.given import look_over
 
-    predict_to_folder(
-        Request(
-            model=model, photos=tuple(inputs), out=out, box=box, boxes=boxes, passes=passes,
-            flip=flip, device=device, quiet=quiet, overlays=overlays, heatmaps=save_heatmaps,
-            detector=detector, detector_score=detector_score, detect_every=detect_every,
-            smooth=smooth, every=every, frames=frames, formats=tuple(format or ("json",)),
-            again=again, batch=batch,
-        )
+    given = look_over(inputs, boxes, detector, (out / OVERLAYS, out / HEATMAPS))
+    for line in () if quiet else given.lines:
+        typer.echo(line, err=True)
+    request = Request(
+        model=model, photos=tuple(inputs), out=out, box=box, boxes=boxes, passes=passes,
+        flip=flip, device=device, quiet=quiet, overlays=overlays, heatmaps=save_heatmaps,
+        detector=given.detector, detector_score=detector_score, detect_every=detect_every,
+        smooth=smooth, every=every, frames=frames, formats=tuple(format or ("json",)),
+        again=again, batch=batch,
     )  # fmt: skip
+    with _sigterm_like_ctrl_c():
+        predict_to_folder(request)
+
+
+class _Terminated(KeyboardInterrupt):
+    """Cleaned up after as Ctrl-C is."""
+
+
+@contextlib.contextmanager
+def _sigterm_like_ctrl_c() -> Iterator[None]:
+    def stop(*_: object) -> NoReturn:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except _Terminated:
+        raise typer.Exit(TERMINATED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -112,7 +112,8 @@ def photograph_folders(path: Path) -> tuple[Path, ...]:
     beside, above = path.absolute().parent, path.absolute().parent.parent
     tag = path.stem.removeprefix("person_keypoints_")
     images = (beside / "images", above / "images")
-    return (*images, *(folder / tag for folder in (*images, beside, above)), beside)
+    places = (*images, *(folder / tag for folder in (*images, beside, above)), beside)
+    return tuple(dict.fromkeys(places))  # beside `own/own.json` is its folder's folder `own`
 
 
 def safe_name(image: dict[str, Any], path: Path) -> tuple[str, bool]:

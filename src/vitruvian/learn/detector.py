@@ -59,26 +59,39 @@ def torch_detector(name: str, least: float, device: str = "auto") -> TorchDetect
         raise UserError(
             f"no detector {name!r}: give an ONNX file, auto, torchvision, or {', '.join(NAMES)}"
         )
+    if name == "auto":
+        best = best_cached()
+        return None if best is None else torch_detector(best, least, device)
     try:
         models = importlib.import_module("torchvision.models")
     except (ImportError, RuntimeError) as error:  # RuntimeError: built for another torch
-        if name == "auto":
-            return None
         raise UserError(
             f"detector {name} needs torchvision, which cannot be used here ({type(error).__name__}): "
             "install vitruvian with its extra [train], or give an ONNX file"
         ) from None
-    wanted = NAMES if name in ("torchvision", "auto") else (name,)
-    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    wanted = NAMES if name == "torchvision" else (name,)
     for one in wanted:
-        weights = cache / Path(models.get_model_weights(one).DEFAULT.url).name
-        if weights.is_file():
+        if (weights := _cached(models, one)).is_file():
             return _opened(models, one, weights, least, choose_device(device))
-    if name == "auto":
-        return None
+    cache = _cached(models, wanted[0]).parent
     raise UserError(
-        f"the weights of {' or '.join(wanted[:1])} are not in {cache}: put them there, or give an ONNX file"
+        f"the weights of {wanted[0]} are not in {cache}: put them there, or give an ONNX file"
     )
+
+
+def best_cached() -> str | None:
+    """The first of `NAMES` whose weights are cached; None: there is none, or no torchvision."""
+    try:
+        models = importlib.import_module("torchvision.models")
+    except (ImportError, RuntimeError):
+        return None
+    return next((name for name in NAMES if _cached(models, name).is_file()), None)
+
+
+def _cached(models: Any, name: str) -> Path:
+    """Where the weights of a detector would lie."""
+    url = models.get_model_weights(name).DEFAULT.url
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
 
 
 def _opened(

@@ -59,8 +59,10 @@ def export(request: Request) -> None:
     with tempfile.TemporaryDirectory() as beside:
         folder = Path(beside) / "model" if bare or request.int8 else request.out
         if is_run:
-            precision = request.precision or "half"
-            ship(run, folder, request.data, precision=precision, workers=request.workers)
+            ship(
+                run, folder, request.data, precision=request.precision or "half",
+                scored=request.int8 or not bare, workers=request.workers,
+            )  # fmt: skip
         else:
             folder = find_model(request.source)
         if request.int8:

@@ -58,12 +58,14 @@ def ship(
     data: str | None,
     *,
     precision: Precision = "half",
+    scored: bool = True,
     workers: int = 2,
 ) -> Made:
     """Writes a model folder from a run and says what was measured.
 
     Args:
         precision: in which the folder keeps weights.
+        scored: False: of graphs that are taken out of the folder; how it looks is not chosen either.
 
     Raises:
         UserError: no run, no data, another skeleton, or the graph does not answer as the net does.
@@ -101,13 +103,13 @@ def ship(
             "most; scores {largest_score} at most; {joints} joints"
         )
         console.print(words.format(**distances), highlight=False, soft_wrap=True)
-        info = info.model_copy(
-            update={
-                "parity": {**distances, "crops": f"{people.name} {subset}"},
-                "predict": choose(runner, info, people, workers),
-            }
-        )
-        before, after = _scores(runners[0], Model(info, runner, trial), people, subset, workers)
+        info = info.model_copy(update={"parity": {**distances, "crops": f"{people.name} {subset}"}})
+        before: list[Result] = []
+        after: list[Result] = []
+        if scored:
+            chosen = choose(runner, info, people, workers)
+            info = info.model_copy(update={"predict": chosen})
+            before, after = _scores(runners[0], Model(info, runner, trial), people, subset, workers)
     of = {"data": people.name, "subset": subset, "provenance": people.provenance}
     history = _history(run)
     scores = tuple(of | result.to_dict() for result in after)

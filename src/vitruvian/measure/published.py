@@ -105,6 +105,16 @@ def rows_for(key: str) -> tuple[tuple[Table, Row], ...]:
     Raises:
         UserError: there is no such set; the message names the nearest.
     """
+    sets = row_sets()
+    if key not in sets:
+        keys = sorted(sets)
+        near = difflib.get_close_matches(key.lower(), keys, 1, 0)[0]
+        raise UserError(f"no published rows {key!r}; nearest: {near!r} of {', '.join(keys)}")
+    return tuple(sets[key])
+
+
+def row_sets() -> dict[str, list[tuple[Table, Row]]]:
+    """All sets by what they are called, as `rows_for` gives them."""
     sets: dict[str, list[tuple[Table, Row]]] = {}
     for table in published():
         for row in table.rows:
@@ -112,11 +122,7 @@ def rows_for(key: str) -> tuple[tuple[Table, Row], ...]:
             if row.protocol != table.protocol:
                 apart = replace(table, key=row.protocol, protocol=row.protocol)
                 sets.setdefault(row.protocol, []).append((apart, row))
-    if key not in sets:
-        keys = sorted(sets)
-        near = difflib.get_close_matches(key.lower(), keys, 1, 0)[0]
-        raise UserError(f"no published rows {key!r}; nearest: {near!r} of {', '.join(keys)}")
-    return tuple(sets[key])
+    return sets
 
 
 def _paper(raw: dict[str, Any]) -> Paper:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import cv2
 
+from vitruvian.data.photos import SUFFIXES
 from vitruvian.types import UserError
 from vitruvian.use.video import Frame
 
 CAMERA = "camera:"
-STREAMS = ("rtsp://", "rtmp://", "udp://", "http://", "https://")
+WEB = ("http://", "https://")
+STREAMS = ("rtsp://", "rtmp://", "udp://", *WEB)
 TIME_BASE = Fraction(1, 90_000)
 _USUAL_RATE = 30
 
 
 def is_capture(name: str) -> bool:
-    """Whether an input is "camera:0" or the address of a stream."""
+    """Whether an input is "camera:0" or the address of a stream; that of a photograph is none."""
+    if name.startswith(WEB) and os.path.splitext(urlsplit(name).path)[1].lower() in SUFFIXES:
+        return False
     return name.startswith((CAMERA, *STREAMS))
 
 
@@ -52,7 +58,10 @@ class Capture:
         self._capture = (opener or cv2.VideoCapture)(source)
         if not self._capture.isOpened():
             self._capture.release()
-            raise UserError(f"{name} cannot be opened: check that it is connected and not in use")
+            photo = "; download a photograph first" if name.startswith(WEB) else ""
+            raise UserError(
+                f"{name} cannot be opened: check that it is connected and not in use{photo}"
+            )
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # late pictures are worth less than new ones
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = (

@@ -17,7 +17,7 @@ from vitruvian.measure.protocol_table import PROTOCOLS
 from vitruvian.measure.protocols import MADE, Protocol, check_comparable, find_protocol
 from vitruvian.measure.published import Row as PublishedRow
 from vitruvian.measure.published import Table as PublishedTable
-from vitruvian.measure.published import rows_for
+from vitruvian.measure.published import row_sets, rows_for
 from vitruvian.measure.result import Result, result_from_dict
 from vitruvian.measure.scoring import score
 from vitruvian.skeleton import Skeleton
@@ -216,12 +216,23 @@ def _unmade(protocol: Protocol) -> Protocol:
 def _check_published(
     published: Sequence[tuple[PublishedTable, PublishedRow]], protocol: Protocol | None
 ) -> None:
-    for table, _ in published:
-        if protocol is not None:
-            try:
-                check_comparable(PROTOCOLS[table.protocol], protocol)
-            except UserError as error:
-                raise UserError(f"published rows {table.key!r}: {error}") from None
+    if protocol is None or (error := _unlike(published, protocol)) is None:
+        return
+    fit = [key for key, rows in row_sets().items() if _unlike(rows, protocol) is None]
+    cure = f", or give --published {fit[0]}" if len(fit) == 1 else ""
+    raise UserError(f"published rows {published[0][0].key!r}: {error}{cure}")
+
+
+def _unlike(
+    published: Sequence[tuple[PublishedTable, PublishedRow]], protocol: Protocol
+) -> UserError | None:
+    """Why rows cannot stand beside figures under a protocol; None: they can."""
+    try:
+        for table, _ in published:
+            check_comparable(PROTOCOLS[table.protocol], protocol)
+    except UserError as error:
+        return error
+    return None
 
 
 def _chosen(request: Request) -> Protocol | None:

@@ -290,7 +290,9 @@ def _notes(comparison: Comparison) -> list[str]:
             for key, blank in MADE.items()
             if getattr(entry.result.protocol, key) == blank != getattr(comparison.protocol, key)
         ]
-        own = [f"of these predictions not stated: {', '.join(unstated)}"] if unstated else []
-        for note in [*entry.notes, *own]:
+        held = any(other.against_first for other in comparison.entries)
+        doubt = " (where they are not as above, differences and p are not of the models alone)"
+        own = f"not stated of these predictions: {', '.join(unstated)}{doubt if held else ''}"
+        for note in [*([own] if unstated else []), *entry.notes]:
             about.setdefault(note, []).append(entry.label)
     return [f"{', '.join(labels)}: {note}" for note, labels in about.items()]

@@ -83,20 +83,33 @@ def open_detector(name: str, least: float = LEAST_SCORE, device: str = "auto") -
         return onnx_detector(Path(name), least)
     if name == FACE:
         raise UserError("faces are no detector: `open_finder` knows them")
-    try:
-        # by name: this room must neither know the one above nor import torch for anything else
-        learn = importlib.import_module("vitruvian.learn.detector")
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("vitruvian"):
-            raise
+    if (learn := _torchs()) is None:
         if name == "auto":
             return None
         raise UserError(
             f"detector {name} is torchvision's, so torch is needed: pip install 'vitruvian[train]', "
             "or give an ONNX file"
-        ) from None
+        )
     detector: Detector | None = learn.torch_detector(name, least, device)
     return detector
+
+
+def taken_by_auto() -> str:
+    """What `open_finder` takes here for "auto": torchvision's by its name, `FACE` or `NOBODY`."""
+    learn = _torchs()
+    cached: str | None = None if learn is None else learn.best_cached()
+    return cached or (FACE if find_spec("skimage") is not None else NOBODY)
+
+
+def _torchs() -> Any:
+    """What opens torchvision's detectors; None without torch."""
+    try:
+        # by name: this room must neither know the one above nor import torch for anything else
+        return importlib.import_module("vitruvian.learn.detector")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("vitruvian"):
+            raise
+        return None
 
 
 # ---- ONNX ----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import csv
 import glob
 import json
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,9 @@ from vitruvian.data.coco_skeleton import KEY
 from vitruvian.data.photos import SUFFIXES
 from vitruvian.types import Poses, UserError
 from vitruvian.use.poses import person_rows
+
+HEIC = frozenset({".heic", ".heif", ".hif"})  # which neither OpenCV nor Pillow reads
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # of one letter it is a disk
 
 
 def list_photos(
@@ -41,7 +45,9 @@ def list_photos(
     paths = [path for argument in arguments for path in _expanded(argument)]
     for path in paths:
         if path.is_dir() and next(_walk(path, out, suffixes), None) is None:
-            raise UserError(f"{path} has no photographs ({' '.join(sorted(suffixes))})")
+            heic = sum(1 for _ in _walk(path, out, HEIC))
+            but = f", but {heic} of HEIC, which is not read: convert them to JPEG" if heic else ""
+            raise UserError(f"{path} has no photographs ({' '.join(sorted(suffixes))}){but}")
     return (
         photo
         for path in paths
@@ -49,10 +55,18 @@ def list_photos(
     )
 
 
+def passed_over(arguments: Iterable[Path | str]) -> int:
+    """How many HEIC photographs `list_photos` passes over in the folders among its arguments."""
+    paths = [path for argument in arguments for path in _expanded(argument)]
+    return sum(1 for path in paths if path.is_dir() for _ in _walk(path, (), HEIC))
+
+
 def _expanded(argument: Path | str) -> list[Path]:
     path = Path(argument)
     if path.exists():
         return [path]
+    if _ADDRESS.match(str(argument)):
+        raise UserError(f"{argument}: photographs are read from disk alone: download it first")
     if not glob.has_magic(str(argument)):
         raise UserError(f"{path} does not exist: give photographs or folders of them")
     found = sorted(map(Path, glob.glob(os.path.expanduser(argument), recursive=True)))

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+
+import numpy as np
+
+from vitruvian.types import Runner
 
 _TERMINAL, _FILE = 0.2, 10.0  # s between two lines
 
@@ -79,3 +84,27 @@ class Progress:
     def _wipe(self) -> str:
         width, self._width = self._width, 0
         return f"\r{' ' * width}\r" if width else ""
+
+
+@contextmanager
+def watched(
+    runner: Runner, progress: Callable[[int], Progress] | None, total: int
+) -> Iterator[Runner]:
+    """The runner, which says how many crops it has seen of `total` (0: nobody knows).
+
+    `progress` None: it says nothing.
+    """
+    if progress is None:
+        yield runner
+        return
+    bar = progress(total)
+
+    def run(crops: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray]:
+        answers = runner(crops, flip)
+        bar.more(len(crops))
+        return answers
+
+    try:
+        yield run
+    finally:
+        bar.close()

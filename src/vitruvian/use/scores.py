@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from vitruvian.use.occluders import Occluders, occlude
 from vitruvian.use.oks_scores import oks_result, poses_as_results, result_list, truth_values
 from vitruvian.use.predict import Model, load, parted
 from vitruvian.use.predictions import Predictions, read_predictions
+from vitruvian.use.progress import Progress, watched
 from vitruvian.use.second_peaks import model_peaks
 
 _PUBLISHED_TRUTH = ("detections_our_format.mat", "gt_valid.mat")  # of MPII's validation persons
@@ -80,6 +81,7 @@ def score_model(
     peaks: bool = False,
     device: str = "auto",
     workers: int = 2,
+    progress: Callable[[int], Progress] | None = None,
 ) -> Scored:
     """The labelled joints' box first, then the whole image, then what `predict` does by itself.
 
@@ -89,6 +91,7 @@ def score_model(
         data: several are put together in the model's joints; none is rendered figures.
         occluders: shapes to paste on the photographs; None: nothing.
         peaks: count second peaks of heatmaps too, in the labelled joints' box.
+        progress: of each look, told how many persons there are; None: nothing is said.
 
     Raises:
         UserError: no such model, data set, subset or protocol, or none of the joints is
@@ -106,8 +109,9 @@ def score_model(
         seen = occlude(people.subset(asked), occluders)
         counted = model_peaks(model, seen, flip=flip, device=device, workers=workers)
     results = score_people(
-        model, people, asked, protocol=chosen, flip=flip, occluders=occluders, workers=workers
-    )
+        model, people, asked, protocol=chosen, flip=flip, occluders=occluders, workers=workers,
+        progress=progress,
+    )  # fmt: skip
     upto = model.info.predict.upto
     settings = [text for text in parted(name)[1] if not text.startswith("predict.upto=")]
     named = "@".join([model.info.name, *([upto] if upto else []), *settings])
@@ -134,6 +138,7 @@ def score_people(
     flip: bool = False,
     occluders: Occluders | None = None,
     workers: int = 2,
+    progress: Callable[[int], Progress] | None = None,
 ) -> list[Result]:
     """As `score_model`, for what is open already."""
     info, asked = model.info, people.subset(subset)
@@ -144,24 +149,28 @@ def score_people(
     if chosen.whole and chosen is asked:
         looks.append("image")
         looks += ["found"] if info.predict.passes > 1 else []
-    return [
-        evaluate(
-            model.runner,
-            chosen,
-            model.info.crop,
-            look=look,
-            protocol=protocol,
-            skeleton=model.info.skeleton,
-            convention=model.info.convention,
-            trained_on=trained_on,
-            flip=flip,
-            predict=model.info.predict,
-            margin=model.info.preprocessing.margin,
-            occluders=occluders,
-            workers=workers,
-        )
-        for look in looks
-    ]
+    results = []
+    for look in looks:
+        total = 0 if look == "found" else len(chosen)  # who is looked at again shows as it goes
+        with watched(model.runner, progress, total) as runner:
+            results.append(
+                evaluate(
+                    runner,
+                    chosen,
+                    model.info.crop,
+                    look=look,
+                    protocol=protocol,
+                    skeleton=model.info.skeleton,
+                    convention=model.info.convention,
+                    trained_on=trained_on,
+                    flip=flip,
+                    predict=model.info.predict,
+                    margin=model.info.preprocessing.margin,
+                    occluders=occluders,
+                    workers=workers,
+                )
+            )
+    return results
 
 
 def score_file(

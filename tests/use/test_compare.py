@@ -116,6 +116,15 @@ def test_models_beside_files(models, files, truth, people):
     assert found.protocol.box == model.result.protocol.box  # what any row says stands above all
 
 
+def test_who_has_learnt_from_other_boxes_says_so(models, truth, people):
+    model = drawn.model_of(drawn.answering(people, people.joints))
+    learnt = model.info.model_copy(update={"recipe": {"box": "image"}})
+    models(tiny=model, whole=replace(model, info=learnt))
+    tiny, whole = compare(request("tiny", "whole", truth=truth)).entries
+    assert tiny.notes == ()
+    assert whole.notes[0].startswith("has learnt from whole photographs, not from boxes as above")
+
+
 def test_costs_stand_beside_models_and_not_beside_files(models, files, truth, people, monkeypatch):
     """Two models of one answer, one of which takes twice as long by a clock of our own."""
     now = [0.0]

@@ -38,6 +38,7 @@ from vitruvian.use.scores import (
 )
 
 FILES = (".json", ".npz", ".mat", ".h5", ".hdf5")
+_LEARNT_FROM = {"image": "whole photographs", "face": "the squares about faces"}
 
 
 @dataclass(frozen=True)
@@ -278,6 +279,8 @@ def _entry(
     xy, result = _answers(model, request, on.people, chosen)
     facts = {"parameters": model.info.parameters, "gmacs": model.info.gmacs}
     notes = () if request.subset else learnt_notes(on.sizes, on.about["subset"])
+    if (learnt := _LEARNT_FROM.get(model.info.start)) is not None:
+        notes += (f"has learnt from {learnt}, not from boxes as above: `eval` looks there",)
     return Entry(label, result, facts, notes=notes, xy=xy, model=model), {}
 
 

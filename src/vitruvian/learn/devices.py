@@ -79,13 +79,16 @@ def _bf16_is_faster(side: int = 1024, rounds: int = 5) -> bool:
     return best[torch.bfloat16] < best[torch.float32]
 
 
-def hardware(where: Place) -> str:
-    """What a training runs on, in words."""
+def hardware(where: Place, precision: str) -> str:
+    """What a training runs on and computes in, in words; `precision` is the recipe's."""
     if where.device.type == "cuda":
         name = torch.cuda.get_device_name(where.device)
     else:
         name = f"{where.device.type}, {torch.get_num_threads()} threads, {platform.machine()}"
-    return f"{where.processes} x {name}" if where.processes > 1 else name
+    computed = precision if bf16_pays(where.device) else "fp32"
+    return (
+        f"{where.processes} x {name}, {computed}" if where.processes > 1 else f"{name}, {computed}"
+    )
 
 
 @contextmanager

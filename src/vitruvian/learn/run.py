@@ -104,7 +104,7 @@ def run(options: Options) -> bool:
         report = Report(options.out, options.quiet, silent=not where.first)
         origin = begin(system, net, recipe.init, options.start_from)
         if where.first:
-            how = _how(options, where) | {"hours_before": origin.hours}
+            how = _how(options, where, recipe.precision) | {"hours_before": origin.hours}
             held.enter_context(claim(options.out, recipe, _about(options, people, sources), how))
         if origin.said and not (options.out / STATE).exists():
             report.say(origin.said)
@@ -287,12 +287,12 @@ def _about(options: Options, people: People, sources: Sequence[Source]) -> dict[
     }
 
 
-def _how(options: Options, where: Place) -> dict[str, Any]:
+def _how(options: Options, where: Place, precision: str) -> dict[str, Any]:
     """How a run was begun."""
     return {
         "source": list(options.data),
         "command": _command(options),
-        "hardware": hardware(where),
+        "hardware": hardware(where, precision),
         "versions": {
             "vitruvian": vitruvian.__version__,
             "torch": torch.__version__,

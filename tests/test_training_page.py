@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shlex
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from vitruvian.cli import app
 from vitruvian.learn.recipes.text import recipe_text
@@ -60,3 +62,8 @@ def test_a_recipe_shown_says_why() -> None:
     assert text.count("- stage:") == 1
     with pytest.raises(UserError, match="no stage 'stage3'"):
         recipe_text("deeppose/lsp", ["config.stages=2"])
+
+
+def test_a_recipe_shown_as_json() -> None:
+    shown = CliRunner().invoke(app, ["systems", "deeppose/lsp", "--json"])
+    assert json.loads(shown.stdout)["config"]["sigma"] == 2.0

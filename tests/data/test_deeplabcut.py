@@ -131,6 +131,8 @@ def test_limbs_of_the_project(tmp_path: Path) -> None:
     limbs = "skeleton:\n- [snout, leftear]\n- [objectA, bodypart3]\n- [snout, snout]\n- x\n"
     (where / "config.yaml").write_text(f"Task: reach\n{limbs}")
     assert read_deeplabcut(where).skeleton.limbs == (("snout", "leftear"),)
+    (where / "config.yaml").write_text("- of another tool\n")
+    assert read_deeplabcut(where).skeleton.limbs == ()
     (where / "config.yaml").write_text("skeleton: 5\n")
     assert read_deeplabcut(where).skeleton.limbs == ()
 

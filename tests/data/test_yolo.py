@@ -223,6 +223,7 @@ def test_rows_that_are_refused(row: str, words: str, tmp_path: Path) -> None:
         ({"flip_idx": [0, 1, 1]}, "flip_idx is not each of 0 to 2 once"),
         ({"flip_idx": [1, 2, 0]}, "flip_idx sends 0 to 1 and 1 to 2"),
         ({"kpt_names": {0: ["a", "b"]}}, "kpt_names of class 0 are not 3"),
+        ({"kpt_names": {7: ["a", "b", "c"]}}, "kpt_names has class 7, names has only 0"),
         ({"kpt_names": {0: ["a", "b", "b"]}}, "kpt_names has 'b' twice"),
         ({"kpt_names": {0: ["a", "b", "c"], 1: ["a", "b", "d"]}}, "classes 0 and 1 have different"),
     ],

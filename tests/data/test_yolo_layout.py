@@ -88,3 +88,18 @@ def test_no_photographs(tmp_path: Path) -> None:
         listed(tmp_path)
     with pytest.raises(UserError, match=r"val is 'images/val', which is not below"):
         listed(tmp_path, val="images/val")
+
+
+def test_an_export_beside_another_one_reads_its_own_photographs(tmp_path: Path) -> None:
+    put(tmp_path, "train/images/other.jpg", "ds/train/images/own.jpg")
+    assert listed(tmp_path / "ds", train="../train/images") == {"train/images/own.jpg": ["train"]}
+
+
+def test_notes_among_labels_and_folders_that_are_links(tmp_path: Path) -> None:
+    put(tmp_path, "real/a.jpg")
+    (tmp_path / "images" / "train").mkdir(parents=True)
+    (tmp_path / "images" / "train" / "sub").symlink_to(tmp_path / "real")
+    (tmp_path / "images" / "train" / "sub" / "again").symlink_to(tmp_path / "images")  # a circle
+    (tmp_path / "labels" / "train").mkdir(parents=True)
+    (tmp_path / "labels" / "train" / "README.txt").write_text("made by hand")
+    assert listed(tmp_path, train="images/train") == {"images/train/sub/a.jpg": ["train"]}

@@ -18,7 +18,6 @@ from vitruvian.learn.devices import (
     agree,
     bf16_pays,
     choose_device,
-    hardware,
     of_first,
     place,
 )
@@ -66,16 +65,11 @@ def test_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert of_first(0.25, ALONE) == 0.25
 
 
-@pytest.mark.parametrize(("faster", "computed"), [(True, "bf16"), (False, "fp32")])
-def test_a_cpu_computes_in_what_is_faster(
-    faster: bool, computed: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("faster", [True, False])
+def test_a_cpu_computes_in_what_is_faster(faster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     monkeypatch.setattr(devices, "_bf16_is_faster", lambda: faster)
     assert bf16_pays(ALONE.device) is faster
-    assert hardware(ALONE, "bf16").endswith(f", {computed}")
-    assert hardware(ALONE, "fp32").endswith(", fp32")
-    assert hardware(Place(ALONE.device, 0, 3), "bf16").startswith("3 x cpu, ")
 
 
 def test_a_cpu_without_instructions_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,12 +79,13 @@ def test_a_cpu_without_instructions_is_not_timed(monkeypatch: pytest.MonkeyPatch
     assert not bf16_pays(ALONE.device)
 
 
-@pytest.mark.parametrize(("bf16_seconds", "faster"), [((4.0, 1.9), True), ((2.1, 3.0), False)])
+@pytest.mark.parametrize(("bf16_seconds", "faster"), [((4.0, 1.7), True), ((1.9, 3.0), False)])
 def test_the_best_rounds_are_compared(
     bf16_seconds: tuple[float, ...], faster: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spent = iter([3.0, bf16_seconds[0], 2.0, bf16_seconds[1]])  # in single precision 3 and 2 s
-    ticks = (tick for seconds in spent for tick in (0.0, seconds))
+    spent = [3.0, bf16_seconds[0], 2.0, bf16_seconds[1]]  # in single precision 3 and 2 s
+    first = [0.0, 0.0]  # begins a round that does not count, once for each precision
+    ticks = iter([*first, *(tick for seconds in spent for tick in (0.0, seconds))])
     monkeypatch.setattr(devices.time, "perf_counter", lambda: next(ticks))
     assert devices._bf16_is_faster.__wrapped__(side=4, rounds=2) is faster
 

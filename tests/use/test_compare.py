@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import drawn
+from vitruvian.data.boxes import image_boxes
 from vitruvian.measure.protocols import NOT_STATED
 from vitruvian.models import Predict
 from vitruvian.skeleton import Skeleton
@@ -123,6 +124,11 @@ def test_who_has_learnt_from_other_boxes_says_so(models, truth, people):
     tiny, whole = compare(request("tiny", "whole", truth=truth)).entries
     assert tiny.notes == ()
     assert whole.notes[0].startswith("has learnt from whole photographs, not from boxes as above")
+    there = drawn.answering(people, people.joints, image_boxes(people))
+    models(whole=replace(model, info=learnt, runner=there))
+    found = compare(request("whole", truth=truth))
+    assert found.protocol.box == "whole image"
+    assert (found.entries[0].notes, found.entries[0].result.total.value) == ((), 1)
 
 
 def test_costs_stand_beside_models_and_not_beside_files(models, files, truth, people, monkeypatch):

@@ -20,6 +20,7 @@ def systems(
     """List the recipes: size, input, and the bundled models' scores; or show one."""
     import json
 
+    import yaml
     from rich.console import Console
     from rich.measure import Measurement
 
@@ -28,7 +29,8 @@ def systems(
     if recipe is not None:
         from vitruvian.learn.recipes.text import recipe_text
 
-        typer.echo(recipe_text(recipe, settings or (), stage or ()), nl=False)
+        text = recipe_text(recipe, settings or (), stage or ())
+        typer.echo(json.dumps(yaml.safe_load(text), indent=2) if as_json else text, nl=as_json)
         return
     if settings or stage:
         raise UserError(

@@ -184,11 +184,15 @@ def _places(file: _File) -> list[Path]:
 def _limbs(files: Sequence[_File], bodyparts: Sequence[str]) -> tuple[Pair, ...]:
     """Of the config.yaml two folders above the first file; pairs of other bodyparts are left out."""
     config = files[0].path.absolute().parent.parent.parent / "config.yaml"
-    limbs = read_yaml(config).get("skeleton") if config.is_file() else []
+    try:
+        limbs = read_yaml(config).get("skeleton") if config.is_file() else []
+    except UserError:
+        return ()  # limbs are drawn, and no more
     listed = limbs if isinstance(limbs, list) else []
     pairs = [limb for limb in listed if isinstance(limb, list) and len(limb) == 2]
     ends = [(str(a), str(b)) for a, b in pairs]
-    return tuple((a, b) for a, b in ends if a != b and {a, b} <= set(bodyparts))
+    known = ((a, b) for a, b in ends if a != b and {a, b} <= set(bodyparts))
+    return tuple(dict.fromkeys(known))
 
 
 # ---- a file --------------------------------------------------------------------------------------

@@ -103,6 +103,8 @@ def words_of_boxes(box: np.ndarray, joints: np.ndarray, state: np.ndarray) -> st
 def hold_out(people: People, photographs: int) -> People:
     """The data set with so many photographs taken out of `train`, which then are `tune`.
 
+    Who is never drawn, by a weight of 0, is left out of both.
+
     Which ones depends on the photographs' numbers alone: more photographs hold out the same and more.
 
     Raises:
@@ -111,6 +113,8 @@ def hold_out(people: People, photographs: int) -> People:
     if photographs == 0:
         return people
     train = people.subsets.get("train", np.arange(len(people)))
+    if people.weight is not None:
+        train = train[people.weight[train] > 0]
     numbers = np.unique(people.images[train])
     if len(numbers) <= photographs:
         raise UserError(f"{photographs} photographs cannot be held out of {len(numbers)}")

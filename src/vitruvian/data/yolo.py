@@ -171,6 +171,11 @@ def _form(values: dict[str, Any], file: Path) -> _Form:
     read = frozenset(listed or classes)
     if listed:
         names, notes = _names(listed, K, file), []
+        if unknown := sorted(set(listed) - set(classes)):
+            raise UserError(
+                f"{file}: kpt_names has class {unknown[0]}, names has only {', '.join(map(str, classes))}: "
+                "correct kpt_names"
+            )
     elif flip == COCO.swap:
         names, notes = COCO.joint_names, ["no kpt_names: flip_idx is COCO's, and so are the names"]
     else:
@@ -182,7 +187,7 @@ def _form(values: dict[str, Any], file: Path) -> _Form:
         notes.append(f"no flip_idx: pairs by name: {said}")
     if len(read) > 1:
         notes.append(f"classes {', '.join(classes.get(n, str(n)) for n in sorted(read))} as one")
-    return _Form(names, dims, pairs, classes, read & set(classes), tuple(notes))
+    return _Form(names, dims, pairs, classes, read, tuple(notes))
 
 
 def _by_class(values: Any) -> dict[int, Any]:

@@ -88,10 +88,10 @@ def _root(file: Path, values: dict[str, Any]) -> Path:
 
 
 def _place(entry: str, file: Path, root: Path) -> Path | None:
-    """A folder or file; "../" is also read as if it were not there, for some exports write it so."""
+    """A folder or file; "../" is read first as if it were not there, for some exports write it so."""
     entry = entry.replace("\\", "/")
-    names = [entry, entry[3:]] if entry.startswith("../") else [entry]
-    places = [folder / name for folder in (root, file.parent) for name in names]
+    names = [entry[3:], entry] if entry.startswith("../") else [entry]
+    places = [folder / name for name in names for folder in (root, file.parent)]
     return next((_plain(place) for place in places if place.exists()), None)
 
 
@@ -102,7 +102,7 @@ def _plain(path: Path) -> Path:
 def _photographs(place: Path) -> Iterator[Path]:
     """Those in a folder and below, or listed in a text file."""
     if place.is_dir():
-        found = (path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES)
+        found = (path for path in _below(place) if path.suffix.lower() in SUFFIXES)
         yield from sorted(path for path in found if not path.name.startswith("."))
         return
     try:
@@ -119,6 +119,26 @@ def _photographs(place: Path) -> Iterator[Path]:
     yield from found_at
 
 
+def _below(folder: Path) -> Iterator[Path]:
+    """The files in a folder and below, also where folders are links; each folder once."""
+    seen: set[str] = set()
+    for at, folders, names in os.walk(folder, followlinks=True):
+        if (place := os.path.realpath(at)) in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        yield from (Path(at) / name for name in names)
+
+
+def _has_labels(file: Path) -> bool:
+    """Whether a text is empty or begins with a number, as labels do, and is no notes about them."""
+    try:
+        words = file.read_text(encoding="utf-8-sig").split()
+        return not words or float(words[0]) >= 0
+    except (OSError, ValueError):
+        return False
+
+
 def _check_labels(folders: Iterable[Path], listed: Iterable[Path]) -> None:
     """Raises UserError where labels below labels/ have no photograph below images/."""
     known = {label_file(photograph) for photograph in listed}
@@ -127,10 +147,10 @@ def _check_labels(folders: Iterable[Path], listed: Iterable[Path]) -> None:
         labels = _labels_of(folder)
         if labels == folder:
             continue
-        for label in sorted(labels.rglob("*.txt")):
+        for label in sorted(path for path in _below(labels) if path.suffix == ".txt"):
             if label.name != _NO_LABELS and not label.name.startswith("."):
                 count += 1
-                if label not in known:
+                if label not in known and _has_labels(label):
                     alone[label] = folder / label.relative_to(labels).with_suffix("")
     if alone:
         label, photograph = next(iter(alone.items()))

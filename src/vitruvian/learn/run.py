@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -13,7 +12,6 @@ import numpy as np
 import torch
 from torch import nn
 
-import vitruvian
 from vitruvian.data import open_data
 from vitruvian.data.balance import balanced_types
 from vitruvian.data.boxes import face_factor, looks, start_from
@@ -21,7 +19,7 @@ from vitruvian.data.people import People, hold_out
 from vitruvian.data.suspects import Suspicion
 from vitruvian.data.synthetic import figures
 from vitruvian.data.union import choose_skeleton, converted, known_convention, union
-from vitruvian.learn.devices import Place, bf16_pays, hardware, place
+from vitruvian.learn.devices import Place, place
 from vitruvian.learn.folder import MODEL, claim
 from vitruvian.learn.recipes import find_recipe
 from vitruvian.learn.report import Report
@@ -29,6 +27,7 @@ from vitruvian.learn.runner import name_stages, net_runner, new_net, system_and_
 from vitruvian.learn.session import STATE, Session
 from vitruvian.learn.size import size_of
 from vitruvian.learn.start import Origin, begin
+from vitruvian.learn.told import how, precision_of
 from vitruvian.learn.train import check_fits, train
 from vitruvian.models import DataUsed, ModelInfo, Predict, Preprocessing, write_model
 from vitruvian.recipe import Recipe, only, override
@@ -102,16 +101,18 @@ def run(options: Options) -> bool:
     with place(options.device) as where, ExitStack() as held:
         net = new_net(system, config, people.skeleton, recipe.seed)
         report = Report(options.out, options.quiet, silent=not where.first)
+        precision = precision_of(recipe.precision, where, options.out)
         origin = begin(system, net, recipe.init, options.start_from)
         if where.first:
-            how = _how(options, where, recipe.precision) | {"hours_before": origin.hours}
-            held.enter_context(claim(options.out, recipe, _about(options, people, sources), how))
+            told = how(options, where, precision) | {"hours_before": origin.hours}
+            held.enter_context(claim(options.out, recipe, _about(options, people, sources), told))
         if origin.said and not (options.out / STATE).exists():
             report.say(origin.said)
         if where.processes > 1 and where.device.type == "cuda":
             net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
         model = _RunModel(options.out, recipe, system, people, _learnt(sources, origin), factor)
         session = _session(options, model, drawn, net.to(where.device), where, report)
+        session.bf16 = precision == "bf16"
         for line in filter(None, [*_opening(session, people, sources), balance]):
             report.say(line)
         try:
@@ -254,7 +255,6 @@ def _session(
         report=report,
         workers=options.workers,
         max_minutes=options.max_minutes,
-        bf16=recipe.precision == "bf16" and bf16_pays(where.device),
     )
     tune = people.subset("tune") if "tune" in people.subsets else None
     if tune is not None and len(tune) and people.skeleton.reference:
@@ -285,49 +285,6 @@ def _about(options: Options, people: People, sources: Sequence[Source]) -> dict[
         "from": options.start_from and Path(options.start_from).name,
         "hold_out": options.hold_out,
     }
-
-
-def _how(options: Options, where: Place, precision: str) -> dict[str, Any]:
-    """How a run was begun."""
-    return {
-        "source": list(options.data),
-        "command": _command(options),
-        "hardware": hardware(where, precision),
-        "versions": {
-            "vitruvian": vitruvian.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-    }
-
-
-def _command(options: Options) -> str:
-    """The command without the paths of this machine."""
-    given = options.recipe
-    parts = ["vitruvian", "train", given.name if isinstance(given, Recipe) else given]
-    for data in options.data:
-        parts += ["--data", f"{data.partition('=')[0]}=PATH"]
-    for weight in options.weights:
-        parts += ["--weight", f"{weight:g}"]
-    if options.convention is not None:
-        parts += ["--convention", options.convention]
-    for setting in options.settings:
-        parts += ["--set", setting]
-    for stage in options.stages:
-        parts += ["--stage", stage]
-    if options.start_from:
-        parts += ["--from", Path(options.start_from).name]
-    if options.hold_out:
-        parts += ["--hold-out", str(options.hold_out)]
-    for file in options.leave_out:
-        parts += ["--leave-out", file.name]
-    for file in options.correct:
-        parts += ["--correct", file.name]
-    if options.seed is not None:
-        parts += ["--seed", str(options.seed)]
-    if options.max_minutes is not None:
-        parts += ["--max-minutes", f"{options.max_minutes:g}"]
-    return " ".join([*parts, "--out", "RUN"])
 
 
 def _last_finished(recipe: Recipe, fit: int) -> str:

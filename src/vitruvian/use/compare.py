@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vitruvian.data.boxes import as_learnt
 from vitruvian.data.people import People
 from vitruvian.measure.intervals import Difference, differences
 from vitruvian.measure.oks_resamples import differences as oks_differences
@@ -124,6 +125,7 @@ class Persons:
     people: People  # with what is pasted on them
     about: dict[str, str]  # data, subset, provenance
     sizes: dict[str, int]  # subset -> persons, of the whole data set
+    where_learnt: bool = False  # they are looked for where all models have learnt to look
 
 
 def compare(request: Request) -> Comparison:
@@ -149,9 +151,11 @@ def compare_on(request: Request, on: Persons | None) -> Comparison:
     published = rows_for(request.published) if request.published else ()
     asked = None if chosen is None else occluded(_unmade(chosen), request.occluders)
     _check_published(published, asked)
+    models = {} if on is None else _models(request)
+    on = on and _where_learnt(on, list(models.values()))
     entries: list[Entry] = []
     for label, name in named(request.items):
-        entry, of = _entry(label, name, request, on, chosen)
+        entry, of = _entry(label, name, request, on, chosen, models)
         _check_same(about, of, entry.label)
         about = about or of
         if of and asked is not None:
@@ -164,6 +168,20 @@ def compare_on(request: Request, on: Persons | None) -> Comparison:
     if request.costs and on is not None:
         entries = _with_costs(entries, request, on.people)
     return Comparison(protocol, about, tuple(_paired(entries)), published)
+
+
+def _models(request: Request) -> dict[str, Model]:
+    names = [name for _, name in named(request.items) if Path(name).suffix.lower() not in FILES]
+    return {name: load(name, request.device) for name in names}
+
+
+def _where_learnt(on: Persons, models: Sequence[Model]) -> Persons:
+    """The persons with boxes where all models have learnt to look; as they are, where these differ."""
+    starts = {(model.info.start, model.info.predict.face_factor) for model in models}
+    if len(starts) != 1 or next(iter(starts))[0] not in _LEARNT_FROM:
+        return on
+    people = as_learnt(on.people, *starts.pop())
+    return replace(on, people=people, where_learnt=True)
 
 
 def _of_truth(request: Request) -> str | None:
@@ -256,7 +274,12 @@ def open_rows(request: Request) -> Persons:
 
 
 def _entry(
-    label: str, name: str, request: Request, on: Persons | None, chosen: Protocol | None
+    label: str,
+    name: str,
+    request: Request,
+    on: Persons | None,
+    chosen: Protocol | None,
+    models: Mapping[str, Model],
 ) -> tuple[Entry, dict[str, str]]:
     """A row, and what it is of where a file says that."""
     path = Path(name)
@@ -275,11 +298,12 @@ def _entry(
         return _of_file(label, path, request, on, chosen), {}
     if on is None:
         raise UserError(f"{name} is a model: give --truth name=folder, photographs to try it on")
-    model = load(name, request.device)
+    model = models[name]
     xy, result = _answers(model, request, on.people, chosen)
     facts = {"parameters": model.info.parameters, "gmacs": model.info.gmacs}
     notes = () if request.subset else learnt_notes(on.sizes, on.about["subset"])
-    if (learnt := _LEARNT_FROM.get(model.info.start)) is not None:
+    learnt = _LEARNT_FROM.get(model.info.start)
+    if learnt is not None and not on.where_learnt:
         notes += (f"has learnt from {learnt}, not from boxes as above: `eval` looks there",)
     return Entry(label, result, facts, notes=notes, xy=xy, model=model), {}
 

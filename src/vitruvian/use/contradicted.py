@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitruvian.data import open_data
+from vitruvian.data.boxes import as_learnt
 from vitruvian.data.people import People
 from vitruvian.data.suspects import Suspect, Suspects
 from vitruvian.types import State, UserError
@@ -64,7 +65,7 @@ class Looked:
 
 
 def find_suspects(request: Request, progress: Callable[[int], Progress]) -> Looked:
-    """Looks at each person in the box of the labelled joints, with the flip test.
+    """Looks at each person in the data set's box, or where the model has learnt to, with the flip test.
 
     Args:
         progress: is told how many persons there are, then of those that were looked at.
@@ -77,7 +78,7 @@ def find_suspects(request: Request, progress: Callable[[int], Progress]) -> Look
     info = model.info
     people = open_data(request.data, info.convention or None)
     subset = request.subset or ("train" if "train" in people.subsets else "all")
-    people = people.subset(subset)
+    people = as_learnt(people.subset(subset), info.start, info.predict.face_factor)
     people = people.rows(np.flatnonzero(np.isfinite(people.box).all(1)))
     shared = [name for name in people.skeleton.joint_names if name in info.skeleton.joint_names]
     if not len(people) or not shared:

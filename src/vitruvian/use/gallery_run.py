@@ -125,8 +125,9 @@ class Run:
             kit.journal.drop(name)
             partly = self.pictures > before
             self._failed(Path(name).name, error, "ends early" if partly else "skipped")
-        except KeyboardInterrupt:
-            if kind == VIDEO or self.pictures == before:  # the way to stop a camera
+        except KeyboardInterrupt as stop:
+            # the way to stop a camera, but for a signal that is meant for the whole command
+            if kind == VIDEO or self.pictures == before or type(stop) is not KeyboardInterrupt:
                 overlay.discard()
                 raise
         except BaseException:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,7 @@ def score_model(
     Args:
         data: several are put together in the model's joints; none is rendered figures.
         occluders: shapes to paste on the photographs; None: nothing.
-        peaks: count second peaks of heatmaps too, in the labelled joints' box.
+        peaks: count second peaks of heatmaps too, where the first of these looks is.
         progress: of each look, told how many persons there are; None: nothing is said.
 
     Raises:
@@ -106,7 +105,7 @@ def score_model(
         asked = subset_name(people, subset)
     counted = None
     if peaks:
-        seen = occlude(people.subset(asked), occluders)
+        seen = occlude(_where_learnt(model, people.subset(asked)), occluders)
         counted = model_peaks(model, seen, flip=flip, device=device, workers=workers)
     results = score_people(
         model, people, asked, protocol=chosen, flip=flip, occluders=occluders, workers=workers,
@@ -129,6 +128,10 @@ def _together(data: Sequence[str], protocol: Protocol | None, model: Model) -> P
     return parts[0] if len(parts) == 1 else union(parts, model.info.skeleton)
 
 
+def _where_learnt(model: Model, people: People) -> People:
+    return as_learnt(people, model.info.start, model.info.predict.face_factor)
+
+
 def score_people(
     model: Model,
     people: People,
@@ -142,9 +145,9 @@ def score_people(
 ) -> list[Result]:
     """As `score_model`, for what is open already."""
     info, asked = model.info, people.subset(subset)
-    own = partial(as_learnt, start=info.start, factor=info.predict.face_factor)
-    chosen = own(asked)
-    trained_on = own(people.subset("train")) if "train" in people.subsets else None
+    chosen = _where_learnt(model, asked)
+    train = people.subset("train") if "train" in people.subsets else None
+    trained_on = train if train is None else _where_learnt(model, train)
     looks: list[Look] = ["labelled"]
     if chosen.whole and chosen is asked:
         looks.append("image")

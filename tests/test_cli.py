@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,10 +15,14 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+import drawn
+from dots import MODEL, dots
 from vitruvian import cli
+from vitruvian.data import open_data
 from vitruvian.learn.recipes import RECIPES
-from vitruvian.models import bundled
-from vitruvian.use import gallery_run
+from vitruvian.learn.ship import data_of
+from vitruvian.models import bundled, read_model
+from vitruvian.use import gallery, gallery_run
 
 SMALL = [
     "--set", "config.crop=[32, 64]", "--set", "config.channels=[4, 4, 4, 4]",
@@ -185,6 +190,34 @@ def test_suspect_labels_are_found_and_left_out(run_folder, vitruvian, tmp_path):
     assert "holds a different run (provenance was" in err
 
 
+def test_a_training_keeps_the_boxes_of_a_file(vitruvian, tmp_path):
+    data = drawn.write_figures(tmp_path / "figures", 12)
+    people = open_data(data)
+    boxes, other = tmp_path / "dets.json", tmp_path / "b" / "dets.json"
+    other.parent.mkdir()
+    for file, off in ((boxes, 0), (other, 1)):
+        drawn.write_detections(replace(people, joints=people.joints + off), file, 11)
+    train = ("train", "resnet_fcn/compact", "--data", data, *SMALL, "--set", "fits.0.steps=1")
+    train = [part for part in train if part != "--quiet"]
+    run = ("--out", tmp_path / "run")
+    code, _, err = vitruvian(*train, *run, "--boxes", boxes)
+    assert code == 0, err
+    assert "looks in boxes of dets.json x1.25 (11 of 12 persons, " in err
+    said = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert said["boxes"] == str(boxes)
+    assert "--boxes dets.json" in said["command"]
+    info = read_model(tmp_path / "run" / "model")
+    assert "; boxes of dets.json x1.25 (11 of 12" in info.data[0].licence
+    assert data_of(None, said, info).box_words.startswith(
+        "boxes of dets.json"
+    )  # as an export opens it
+    assert data_of(data, said, info).box_words == people.box_words
+    for more, code in ((("--boxes", boxes), 0), (("--boxes", other), 1), ((), 1)):
+        found, _, err = vitruvian(*train, *run, *more)
+        assert found == code, err
+        assert code == 0 or "holds a different run (provenance was" in err
+
+
 def wrong_commands(tmp_path: Path) -> list[tuple[list[object], str]]:
     """A command and what its one line must say."""
     train = ["train", "resnet_fcn/compact", "--out", tmp_path / "x", *SMALL]
@@ -192,6 +225,8 @@ def wrong_commands(tmp_path: Path) -> list[tuple[list[object], str]]:
     (tmp_path / "full" / "letter.txt").write_text("dear")
     photo = tmp_path / "photo.png"
     cv2.imwrite(str(photo), np.zeros((8, 8, 3), np.uint8))
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("a.jpg,1,2,3,4\n")
     full = ["train", "resnet_fcn/compact", "--out", tmp_path / "full", *SMALL]
     return [
         (["train", "resnet_fcn/compct", "--out", tmp_path / "x"], "nearest: 'resnet_fcn/compact'"),
@@ -207,6 +242,11 @@ def wrong_commands(tmp_path: Path) -> list[tuple[list[object], str]]:
         ([*train, "--from", "nothing"], "no model 'nothing'"),
         ([*train, "--leave-out", tmp_path / "none.json"], "none.json cannot be read"),
         ([*train, "--leave-out", photo], "photo.png is no file of suspect labels"),
+        ([*train, "--boxes", tmp_path / "none.json"], "none.json cannot be read"),
+        ([*train, "--boxes", boxes], "names no photograph of figures"),
+        ([*train, "--boxes", boxes, "--set", "box=image"], "box=image looks in no box of a file"),
+        (["eval", "--predictions", boxes, "--boxes", boxes], "--boxes says nothing about predictions"),
+        (["compare", boxes, "--boxes", boxes], "--boxes is about what is scored anew"),
         (
             ["data", "suspects", "lspet=x", "--out", tmp_path / "y", "--sheet", "sheet.gif"],
             "sheet.gif cannot be written",
@@ -268,6 +308,43 @@ def test_sigterm_leaves_whole_files_or_none(vitruvian, tmp_path, monkeypatch):
     assert code == 143
     assert "the same command goes on" in err
     assert not list((tmp_path / "out").glob("*.part")) + list((tmp_path / "out").glob(".*.part"))
+
+
+def test_sigterm_at_a_camera_keeps_what_was_found(vitruvian, tmp_path, monkeypatch):
+    class Camera:
+        """In place of cv2.VideoCapture: two pictures, then the signal."""
+
+        def __init__(self, source):
+            self.left, self.isOpened, self.set = 2, lambda: True, lambda *_: True
+            self.get, self.release = lambda _: 10.0, lambda: None
+
+        def read(self):
+            self.left -= 1
+            if self.left < 0:
+                assert len(list((tmp_path / "out").rglob(".*.part"))) == 4
+                os.kill(os.getpid(), signal.SIGTERM)
+            return self.left > -3, dots((90, 120), (20, 30), (42, 34), (26, 61))
+
+    pytest.importorskip("av")
+    monkeypatch.setattr(gallery, "load", lambda name, device: MODEL)
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    cv2.imwrite(str(tmp_path / "photo.png"), dots((90, 120), (20, 30), (42, 34), (26, 61)))
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # which would else end the tests
+    try:
+        code, _, err = vitruvian(
+            "predict", "dots", tmp_path / "photo.png", "camera:0", "--out", tmp_path / "out",
+            "--format", "json", "--format", "csv",
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert code == 143
+    assert f"stopped after 3 pictures, which are in {tmp_path / 'out'}" in err
+    made = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
+    kept = {"poses.json", "poses.csv", "index.html", ".finished.jsonl", "overlays/photo.jpg"}
+    assert made == kept
+    rows = json.loads((tmp_path / "out" / "poses.json").read_text())
+    assert [row.get("frame") for row in rows] == [None, 0, 1]
+    assert len((tmp_path / "out" / "poses.csv").read_text().splitlines()) == 4
 
 
 def test_systems_lists_every_recipe(vitruvian):

@@ -140,6 +140,13 @@ def test_whole_image_and_boxes_of_pixels():
     )
 
 
+def test_what_boxes_share_by_hand():
+    a = np.array([[0, 0, 10, 4], [0, 0, 10, 4], [0, 0, 10, 4]], np.float32)
+    b = np.array([[6, 1, 8, 8], [10, 0, 2, 2], [2, 1, 5, 2]], np.float32)
+    np.testing.assert_array_equal(geometry.common_area(a, b), [12, 0, 10])
+    np.testing.assert_allclose(geometry.overlap(a, b), [12 / 92, 0, 10 / 40])
+
+
 def test_box_of_joints_by_hand():
     xy = np.array(
         [

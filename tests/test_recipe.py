@@ -50,6 +50,18 @@ def test_yaml_and_back(tmp_path):
     assert recipe.crop == (64, 96)
 
 
+def test_yaml_says_how_long_a_fit_is_once(tmp_path):
+    recipe = small(fits=(Fit(stage="a", epochs=9, steps=7), Fit(stage="b", epochs=9)))
+    steps, epochs = yaml.safe_load(recipe.to_yaml())["fits"]
+    assert (steps["steps"], "epochs" in steps) == (7, False)
+    assert (epochs["steps"], epochs["epochs"]) == (None, 9)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(recipe.to_yaml(), encoding="utf-8")
+    again = read_recipe(path)
+    assert [fit.planned_steps(320) for fit in again.fits] == [7, 90]
+    assert again.to_yaml() == recipe.to_yaml()
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_published_recipes(name):
     recipe = find_recipe(name)
@@ -210,6 +222,14 @@ def test_settings_follow_one_another():
     changed = override(small(), ["seed=1", "fits.0.batch=8", "seed=2"])
     assert (changed.seed, changed.fits[0].batch) == (2, 8)
     assert override(small(), []) == small()
+
+
+def test_epochs_take_the_place_of_steps():
+    a, b = override(small(), ["fits.1.epochs=3"]).fits
+    assert (a, b.epochs, b.steps) == (small().fits[0], 3, None)
+    assert b.planned_steps(320) == 30
+    for both in (["fits.1.steps=5", "fits.1.epochs=3"], ["fits.1.epochs=3", "fits.1.steps=5"]):
+        assert override(small(), both).fits[1].planned_steps(320) == 5
 
 
 @pytest.mark.parametrize(

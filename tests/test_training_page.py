@@ -64,6 +64,15 @@ def test_a_recipe_shown_says_why() -> None:
         recipe_text("deeppose/lsp", ["config.stages=2"])
 
 
+def test_a_recipe_shown_says_how_long_once() -> None:
+    text = recipe_text("resnet_fcn/compact", ["fits.0.steps=100"])
+    assert "steps: 100\n" in text
+    assert "  epochs: " not in text
+    text = recipe_text("multiscale/hourglass8", ["fits.0.epochs=3"])
+    assert "  epochs: 3.0\n" in text
+    assert "steps: null\n" in text
+
+
 def test_a_recipe_shown_as_json() -> None:
     shown = CliRunner().invoke(app, ["systems", "deeppose/lsp", "--json"])
     assert json.loads(shown.stdout)["config"]["sigma"] == 2.0

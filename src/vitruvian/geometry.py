@@ -102,6 +102,21 @@ def grow(box: np.ndarray, factor: float) -> np.ndarray:
     return np.concatenate([box[..., :2] - (size - box[..., 2:]) / 2, size], -1).astype(np.float32)
 
 
+def common_area(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """What boxes (..., 4) share, in px by px (...)."""
+    low = np.maximum(a[..., :2], b[..., :2])
+    high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
+    area: np.ndarray = np.clip(high - low, 0, None).astype(np.float64).prod(-1)
+    return area
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union (...) of boxes (..., 4)."""
+    common = common_area(a, b)
+    area = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - common
+    return common / np.maximum(area, 1e-9)
+
+
 def fit_aspect(box: np.ndarray, height: int, width: int) -> np.ndarray:
     """Boxes (..., 4) grown about their centres to the aspect of a crop of `height` x `width`."""
     centre, size = box[..., :2] + box[..., 2:] / 2, box[..., 2:]

@@ -131,7 +131,7 @@ class ModelInfo(_Part):
 
     @property
     def start(self) -> str:
-        """Where it has learnt to look first: "image", "face", or "data" and "labelled", about a person."""
+        """Where it has learnt to look first: "image", "centre", "face"; a person: "data", "labelled"."""
         return str(self.recipe.get("box", "labelled"))
 
     def to_json(self) -> str:

@@ -93,7 +93,7 @@ class Recipe(_Value):
     augment: Augment = Augment()
     box: Start = Field(
         default="data",
-        description="where crops are cut: data (the set's boxes), labelled, image or face",
+        description="where crops are cut: data (the set's boxes), labelled, image, face or centre",
     )
     balance: Literal["none", "pose_types"] = Field(
         default="none",
@@ -121,9 +121,17 @@ class Recipe(_Value):
         H, W = self.config["crop"]
         return int(H), int(W)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: all that hold, so without the epochs of fits that end after their steps."""
+        values = self.model_dump(mode="json")
+        for fit in values["fits"]:
+            if fit["steps"]:
+                del fit["epochs"]
+        return values
+
     def to_yaml(self) -> str:
         """The recipe as it stands in a run's folder."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
 
 
 def recipe_from_dict(values: Any, origin: str) -> Recipe:
@@ -159,12 +167,17 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
     """The recipe with some values replaced.
 
     Args:
-        settings: such as "fits.0.optim.lr=1e-3" or "config.head=deconv"; values are read as YAML.
+        settings: such as "fits.0.optim.lr=1e-3" or "config.head=deconv"; values are read as YAML. A fit's
+            epochs take the place of its steps.
 
     Raises:
         UserError: a key does not exist (the message names the nearest), or a value has the wrong type.
     """
     values = recipe.model_dump(mode="json")
+    keys = [setting.partition("=")[0] for setting in settings]
+    for number, fit in enumerate(values["fits"]):
+        if f"fits.{number}.epochs" in keys:
+            fit["steps"] = None
     replace_values(values, settings)
     return recipe_from_dict(values, "--set")
 

@@ -77,6 +77,18 @@ def test_start_from_the_image() -> None:
     assert start_from(other, "labelled").box_words == "labelled joints x1.25, square"
 
 
+def test_start_from_the_centre() -> None:
+    """Of 40 x 30 px the centre is (19.5, 14.5): half of 178 px to either side."""
+    started = start_from(people(), "centre")
+    np.testing.assert_array_equal(started.box, np.tile([-69.5, -74.5, 178, 178], (3, 1)))
+    assert started.box_words == "178 px about the photograph's centre, square"
+    np.testing.assert_array_equal(started.boxes["data"], people().box)
+    learnt = as_learnt(people(), "centre")
+    np.testing.assert_array_equal(learnt.box, started.box)
+    assert learnt.box_words == started.box_words
+    assert looks("centre") == 1
+
+
 def test_what_cannot_be_read_has_a_box_of_one_pixel() -> None:
     def size(row: int) -> tuple[int, int]:
         if row == 2:

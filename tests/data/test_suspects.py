@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from posed import six_alike
 from vitruvian.data.people import People
 from vitruvian.data.suspects import (
     Suspect,
@@ -18,15 +19,12 @@ from vitruvian.data.suspects import (
     leave_out,
     read_suspects,
 )
-from vitruvian.data.synthetic import figures
 from vitruvian.types import State, UserError
 
 
 @pytest.fixture
 def people() -> People:
-    made = figures(5, seed=3, side=64)
-    subsets = {"train": np.array([0, 1, 2]), "tune": np.array([3, 4])}
-    return replace(made, key=np.array([10, 11, 12, 13, 14]), subsets=subsets)
+    return six_alike()
 
 
 def suspects(people: People, *labels: tuple[int, str]) -> Suspects:
@@ -38,7 +36,7 @@ def suspects(people: People, *labels: tuple[int, str]) -> Suspects:
         return Suspect(key, f"{key}.jpg", joint, 0.4, 0.9, (x, y), (7.5, key), False)
 
     rows = tuple(suspect(key, joint) for key, joint in labels)
-    return Suspects(people.name, "train", people.convention, "m", 0.15, 0.5, 70, 5, rows)
+    return Suspects(people.name, "train", people.convention, "m", 0.15, 0.5, 84, 6, rows)
 
 
 def test_the_file_comes_back(people: People, tmp_path: Path) -> None:
@@ -100,13 +98,13 @@ def test_a_label_that_is_missing_stays_so(people: People) -> None:
 
 @pytest.mark.parametrize("label", [(99, "neck"), (10, "tail")])
 def test_suspects_of_other_rows_are_refused(people: People, label: tuple[int, str]) -> None:
-    with pytest.raises(UserError, match=f"has '{label[1]}' of {label[0]}.jpg, not of these 5 rows"):
+    with pytest.raises(UserError, match=f"has '{label[1]}' of {label[0]}.jpg, not of these 6 rows"):
         leave_out(people, suspects(people, label))
 
 
 def test_suspects_of_another_data_set_or_convention_are_refused(people: People) -> None:
     found = suspects(people, (10, "neck"))
-    with pytest.raises(UserError, match="of data set 'other', not of these 5 rows"):
+    with pytest.raises(UserError, match="of data set 'other', not of these 6 rows"):
         leave_out(people, replace(found, data="other"))
     with pytest.raises(UserError, match="mean OC sides, the training PC"):
         leave_out(people, replace(found, convention="OC"))

@@ -9,6 +9,7 @@ import yaml
 
 from vitruvian.learn.folder import RECIPE, claim
 from vitruvian.learn.recipes import find_recipe
+from vitruvian.recipe import override
 from vitruvian.types import UserError
 
 ABOUT = {"data": "figures", "rows": 12}
@@ -33,6 +34,26 @@ def test_a_size_that_was_not_known_then_has_its_default(tmp_path: Path) -> None:
     with (
         pytest.raises(UserError, match=r"different run \(config.sigma was 1.0, is 2.0\)"),
         claim(folder, other, ABOUT, {}),
+    ):
+        pass
+
+
+def test_epochs_without_effect_are_not_written_and_not_compared(tmp_path: Path) -> None:
+    folder, named = tmp_path / "run", find_recipe("resnet_fcn/compact")
+    recipe = override(named, ["fits.0.steps=100"])
+    for _ in range(2):
+        with claim(folder, recipe, ABOUT, {}):
+            pass
+    (fit,) = yaml.safe_load((folder / RECIPE).read_text())["fits"]
+    assert (fit["steps"], "epochs" in fit) == (100, False)
+    with claim(folder, find_recipe(str(folder / RECIPE)), ABOUT, {}):
+        pass
+    (folder / RECIPE).write_text(yaml.safe_dump(recipe.model_dump(mode="json")))  # as it once was
+    with claim(folder, recipe, ABOUT, {}):
+        pass
+    with (
+        pytest.raises(UserError, match=r"different run \(fits.0.steps was 100, is None"),
+        claim(folder, named, ABOUT, {}),
     ):
         pass
 

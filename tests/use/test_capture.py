@@ -69,8 +69,9 @@ def test_frames_have_the_times_of_their_arrival() -> None:
 
 def test_streams_go_by_their_address() -> None:
     made: list[Camera] = []
-    Capture("rtsp://there/one", opener(1, made))
-    assert made[0].source == "rtsp://there/one"
+    for name in ("rtsp://there/one", "stream:http://there/video.jpg", "stream:rtsp://there/one"):
+        Capture(name, opener(1, made))
+        assert made[-1].source == name.removeprefix("stream:")
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, 1e9, float("nan")])
@@ -93,3 +94,4 @@ def test_names() -> None:
     assert is_capture("http://x/live")
     assert not is_capture("cameras/a.jpg")
     assert not is_capture("https://x/a.JPG?size=9")
+    assert is_capture("stream:https://x/a.JPG?size=9")

@@ -131,6 +131,23 @@ def test_who_has_learnt_from_other_boxes_says_so(models, truth, people):
     assert (found.entries[0].notes, found.entries[0].result.total.value) == ((), 1)
 
 
+def test_models_look_in_boxes_of_a_file(models, files, truth, people):
+    box = drawn.write_detections(people, files / "dets.json", 39)
+    models(tiny=drawn.model_of(drawn.answering(people, people.joints, box)))
+    found = compare(request(files / "worse.npz", "tiny", truth=truth, boxes=files / "dets.json"))
+    file, model = found.entries
+    assert model.result.total.value == 1
+    assert found.protocol.box.startswith("boxes of dets.json x1.25 (39 of 40 persons, ")
+    said = "39 of 40 persons have a box in dets.json; looked for in the data set's own: 1"
+    assert model.notes == (said,)
+    assert said not in file.notes
+    assert found.to_dict()["boxes"] == {"file": "dets.json", "persons": 40, "fitted": 39}
+    only_files = (files / "good.npz", files / "worse.npz")
+    assert "there is none: leave it out" in fault(
+        *only_files, truth=truth, boxes=files / "dets.json"
+    )
+
+
 def test_costs_stand_beside_models_and_not_beside_files(models, files, truth, people, monkeypatch):
     """Two models of one answer, one of which takes twice as long by a clock of our own."""
     now = [0.0]

@@ -9,28 +9,20 @@ import numpy as np
 import pytest
 
 import drawn
+from posed import looked, six_alike
 from vitruvian import geometry
+from vitruvian.data.boxes import image_boxes
 from vitruvian.data.people import People
-from vitruvian.data.suspects import Suspects
 from vitruvian.data.synthetic import figures
+from vitruvian.models import Predict
 from vitruvian.types import State
-from vitruvian.use.contradicted import (
-    Looked,
-    Request,
-    find_suspects,
-    suspicious,
-)
+from vitruvian.use.contradicted import Request, find_suspects, suspicious
 from vitruvian.use.progress import Progress
 
 
 @pytest.fixture
 def people() -> People:
-    """Six persons with one pose of 100 px extent."""
-    made = figures(6, seed=5, side=128)
-    pose = made.joints[0] - made.joints[0].min(0)
-    joints = np.broadcast_to(100 * pose / pose.max() + 10, made.joints.shape).astype(np.float32)
-    state = np.full(made.state.shape, State.VISIBLE, np.uint8)
-    return replace(made, joints=joints, state=state, box=geometry.box_of_joints(joints, state == 3))
+    return six_alike()
 
 
 def found(people, xy, score=0.9, beyond=0.15, sure=0.5):
@@ -80,13 +72,6 @@ def test_one_joint_alone_has_no_extent(people):
     assert len(found(people, people.joints + 3.0)) == 6  # px stand for extents
 
 
-def looked(people, xy):
-    score = np.full(xy.shape[:2], 0.9)
-    rows = suspicious(people, xy, score, 0.15, 0.5)
-    values = Suspects(people.name, "all", "PC", "model", 0.15, 0.5, 84, 6, rows)
-    return Looked(people, xy, values, "")
-
-
 def test_words_count_labels_and_persons(people):
     xy = people.joints.astype(float)
     xy[[1, 4]] = xy[[1, 4]][:, people.skeleton.swap]
@@ -102,7 +87,25 @@ def test_no_suspects(people):
     assert list(nothing.lines())[1].startswith("no label is suspect")
 
 
-def test_a_model_looks_at_the_rows_that_it_learns_from(monkeypatch):
+@pytest.fixture
+def suspects(monkeypatch):
+    """The suspects of a data set under a model, and what was said of how far it is."""
+
+    def found(people, model):
+        monkeypatch.setattr("vitruvian.use.contradicted.load", lambda name, device: model)
+        monkeypatch.setattr("vitruvian.use.contradicted.open_data", lambda data, convention: people)
+        said = []
+        clock = itertools.count().__next__
+        seen = find_suspects(
+            Request("figures=here", "tiny", None, 0.15, 0.5, "cpu", 1),
+            lambda total: Progress(total, said.append, terminal=True, clock=clock),
+        )
+        return seen.suspects, said
+
+    return found
+
+
+def test_a_model_looks_at_the_rows_that_it_learns_from(suspects):
     """Of `train`, and without who has no box; its answers are the labels, but for the first's sides."""
     people = figures(40, seed=6, side=64)
     people.box[people.subsets["train"][3]] = np.nan
@@ -110,16 +113,25 @@ def test_a_model_looks_at_the_rows_that_it_learns_from(monkeypatch):
     train = train.rows(np.flatnonzero(np.isfinite(train.box).all(1)))
     xy = train.joints.astype(np.float64)
     xy[0] = xy[0][people.skeleton.swap]
-    model = drawn.model_of(drawn.answering(train, xy))
-    monkeypatch.setattr("vitruvian.use.contradicted.load", lambda name, device: model)
-    monkeypatch.setattr("vitruvian.use.contradicted.open_data", lambda data, convention: people)
-    said = []
-    seen = find_suspects(
-        Request("figures=here", "tiny", None, 0.15, 0.5, "cpu", 1),
-        lambda total: Progress(total, said.append, terminal=True, clock=itertools.count().__next__),
-    )
-    assert {suspect.key for suspect in seen.suspects.suspects} == {int(train.key[0])}
-    assert all(suspect.mirrored for suspect in seen.suspects.suspects)
+    seen, said = suspects(people, drawn.model_of(drawn.answering(train, xy)))
+    assert {suspect.key for suspect in seen.suspects} == {int(train.key[0])}
+    assert all(suspect.mirrored for suspect in seen.suspects)
     assert len(train) == len(people.subsets["train"]) - 1
-    assert (seen.suspects.subset, seen.suspects.persons) == ("train", len(train))
+    assert (seen.subset, seen.persons) == ("train", len(train))
     assert f"{len(train)}/{len(train)} pictures" in said[0]
+
+
+@pytest.mark.parametrize("start", ["image", "face"])
+def test_a_model_looks_where_it_has_learnt_to(people, suspects, start):
+    """Its answers are the labels, but for one, when it is shown whole photographs or enlarged faces."""
+    people = replace(people, boxes={"face": geometry.grow(people.box, 0.4)})
+    box = image_boxes(people) if start == "image" else geometry.grow(people.box, 1.2)
+    train, neck = people.subset("train"), people.skeleton.index("neck")[0]
+    xy = train.joints.astype(np.float64)
+    xy[1, neck, 0] += 16  # of 100 px
+    model = drawn.model_of(
+        drawn.answering(train, xy, box[:3]), predict=Predict(passes=1, face_factor=3)
+    )
+    info = model.info.model_copy(update={"recipe": {"box": start}})
+    seen, _ = suspects(people, replace(model, info=info))
+    assert [(s.key, s.joint, s.error) for s in seen.suspects] == [(11, "neck", 0.16)]

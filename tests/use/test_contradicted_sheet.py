@@ -7,14 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vitruvian import geometry
+from posed import looked, six_alike
 from vitruvian.data.people import People
 from vitruvian.data.sheet import draw_tile
-from vitruvian.data.suspects import Suspects
-from vitruvian.data.synthetic import figures
 from vitruvian.draw import SIDE_COLOURS
-from vitruvian.types import State
-from vitruvian.use.contradicted import Looked, suspicious
 from vitruvian.use.contradicted_sheet import suspect_sheet
 
 TILE = 240
@@ -22,19 +18,7 @@ TILE = 240
 
 @pytest.fixture
 def people() -> People:
-    """Six persons with one pose of 100 px extent on plain grey."""
-    made = figures(6, seed=5, side=128)
-    pose = made.joints[0] - made.joints[0].min(0)
-    joints = np.broadcast_to(100 * pose / pose.max() + 10, made.joints.shape).astype(np.float32)
-    state = np.full(made.state.shape, State.VISIBLE, np.uint8)
-    grey = np.full((128, 128, 3), 120, np.uint8)
-    box = geometry.box_of_joints(joints, state == State.VISIBLE)
-    return replace(made, joints=joints, state=state, box=box, photo=lambda row, factor: (grey, 1))
-
-
-def looked(people: People, xy: np.ndarray) -> Looked:
-    rows = suspicious(people, xy, np.full(xy.shape[:2], 0.9), 0.15, 0.5)
-    return Looked(people, xy, Suspects(people.name, "all", "PC", "m", 0.15, 0.5, 84, 6, rows), "")
+    return six_alike()
 
 
 def like(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:

@@ -10,6 +10,7 @@ import pytest
 
 from vitruvian import geometry
 from vitruvian.data.arm import write_example
+from vitruvian.data.box_files import read_boxes
 from vitruvian.data.boxes import image_boxes
 from vitruvian.data.coco import read_coco
 from vitruvian.data.coco_files import to_coco
@@ -32,7 +33,6 @@ from vitruvian.use.evaluate import (
     protocol_for,
     turns,
 )
-from vitruvian.use.files import read_boxes
 from vitruvian.use.quick import quick_score
 
 CROP = (96, 64)

@@ -15,7 +15,8 @@ from dots import MODEL, dots, save
 from vitruvian.types import UserError
 from vitruvian.use import gallery, gallery_run, predict
 from vitruvian.use.capture import Capture
-from vitruvian.use.gallery import Request, predict_to_folder
+from vitruvian.use.gallery import predict_to_folder
+from vitruvian.use.given import Request
 from vitruvian.use.video import Video, VideoWriter
 
 Rows = list[dict[str, Any]]
@@ -209,6 +210,46 @@ def test_boxes_of_a_video_by_its_name(tmp_path: Path, run: Callable[..., Rows]) 
     assert rows[1]["bbox"] == [10, 10, 100, 80]
 
 
+def test_a_file_of_boxes_is_parsed_once(
+    tmp_path: Path, run: Callable[..., Rows], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes, opened = tmp_path / "b.csv", []
+    boxes.write_text("a.png,0,0,100,80\n")
+    original = Path.read_text
+
+    def noted(path: Path, *how: Any, **more: Any) -> str:
+        opened.append(path)
+        return original(path, *how, **more)
+
+    monkeypatch.setattr(Path, "read_text", noted)
+    (row,) = run(photo(tmp_path / "a.png"), boxes=boxes)
+    assert row["box_source"] == "user"
+    assert opened.count(boxes) == 1
+
+
+def test_boxes_of_other_photographs_are_refused_before_a_net_runs(
+    tmp_path: Path, run: Callable[..., Rows], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery, "load", lambda name, device: pytest.fail("loaded"))
+    (tmp_path / "b.csv").write_text("b.png,0,0,100,80\n")
+    with pytest.raises(UserError, match="names nothing that was given"):
+        run(photo(tmp_path / "a.png"), boxes=tmp_path / "b.csv")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_surest_boxes_come_first(tmp_path: Path, run: Callable[..., Rows]) -> None:
+    """COCO's detection results, of photograph 3; the last is below `--detector-score`."""
+    scores = {10: 0.6, 20: 0.9, 30: 0.3}
+    results = [
+        {"image_id": 3, "category_id": 1, "bbox": [x, 20, 60, 60], "score": score}
+        for x, score in scores.items()
+    ]
+    (tmp_path / "b.json").write_text(json.dumps(results))
+    for least, starts in ((0.5, [20, 10]), (0.7, [20]), (0, [20, 10, 30]), (1, [])):
+        found = run(photo(tmp_path / "003.png"), boxes=tmp_path / "b.json", detector_score=least)
+        assert [row["bbox"][0] for row in found] == starts
+
+
 def test_a_video_that_breaks_off_counts_until_there(
     tmp_path: Path, run: Callable[..., Rows], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,10 +305,25 @@ def test_a_camera(
     assert [row["frame"] for row in rows] == [0, 1, 2]
     assert rows[0]["file_name"] == "camera:0"
     assert (tmp_path / "out" / "overlays" / "camera-0.mp4").exists()
+    rows = run("stream:http://there/video.jpg", frames=1)
+    assert rows[0]["file_name"] == "stream:http://there/video.jpg"
+    assert (tmp_path / "out" / "overlays" / "video.mp4").exists()
     with pytest.raises(UserError, match="gave no picture after 5 frames") as caught:
         run("camera:0")
     assert "\n" not in str(caught.value)
     assert len(json.loads((tmp_path / "out" / "poses.json").read_text())) == 5
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_what_is_passed_over_is_said_first(
+    tmp_path: Path, run: Callable[..., Rows], capfd: pytest.CaptureFixture[str], quiet: bool
+) -> None:
+    photo(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "b.heic").touch()
+    run(tmp_path / "in", quiet=quiet)
+    said = capfd.readouterr().err
+    assert said.startswith("" if quiet else "passed over 1 of HEIC, which is not read")
+    assert bool(said) is not quiet
 
 
 def test_a_detector_where_there_are_no_boxes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from dots import save
 from vitruvian.types import UserError
 from vitruvian.use import given
 from vitruvian.use.detect import FACE, NOBODY
-from vitruvian.use.given import look_over
+from vitruvian.use.given import Given, Request, look_over
 
 
 @pytest.fixture
@@ -29,10 +30,16 @@ def boxes_of(path: Path, *names: str) -> Path:
     return path
 
 
+def looked(*inputs: Path | str, **more: Any) -> Given:
+    return look_over(Request("dots", inputs, Path("out"), **more))
+
+
 def test_nothing_is_said_of_what_is_as_it_should_be(photos: Path, tmp_path: Path) -> None:
     boxes = boxes_of(tmp_path / "boxes.csv", "photos/b.png", "other.png")
-    found = look_over([str(photos)], boxes, "face")
+    found = looked(photos, boxes=boxes, detector="face")
     assert (found.detector, found.lines) == ("face", ())
+    assert found.boxes is not None
+    assert found.boxes["photos/b.png"].tolist() == [[1, 1, 4, 4]]
 
 
 @pytest.mark.parametrize("detector", [None, "face", "none"])
@@ -42,11 +49,15 @@ def test_boxes_of_other_photographs_are_one_line(
     boxes = boxes_of(tmp_path / "boxes.csv", "c.png", "d.png")
     said = r"boxes.csv names nothing that was given, as .*a\.png, but c\.png: give the file"
     with pytest.raises(UserError, match=said):
-        look_over([str(photos), "camera:0"], boxes, detector)
-    look_over([str(photos)], boxes, "somewhere.onnx")  # which looks where there are no boxes
-    look_over([str(photos), "camera:0"], boxes_of(boxes, "camera:0"), detector)
+        looked(photos, "camera:0", boxes=boxes, detector=detector)
+    with pytest.raises(UserError, match=said):
+        looked(photos, boxes=boxes, detector=detector, quiet=True)
+    looked(photos, boxes=boxes, detector="somewhere.onnx")  # which looks where there are no boxes
+    for name in ("camera:0", "b.png"):
+        for quiet in (False, True):
+            looked(photos, "camera:0", boxes=boxes_of(boxes, name), detector=detector, quiet=quiet)
     with pytest.raises(UserError, match=r"as .*a\.png: give the file"):
-        look_over([str(photos)], boxes_of(boxes), detector)
+        looked(photos, boxes=boxes_of(boxes), detector=detector)
 
 
 def test_heic_is_counted_once(photos: Path) -> None:
@@ -54,8 +65,17 @@ def test_heic_is_counted_once(photos: Path) -> None:
     for name in ("c.HEIC", "more/d.heif", ".hidden.heic"):
         (photos / name).touch()
     said = "passed over 2 of HEIC, which is not read: convert them to JPEG"
-    assert look_over([str(photos)], None, None).lines == (said,)
-    assert look_over([str(photos / "a.png"), "camera:0"], None, None).lines == ()
+    assert looked(photos).lines == (said,)
+    assert looked(photos / "a.png", "camera:0").lines == ()
+
+
+def test_pictures_are_counted_by_their_names(photos: Path) -> None:
+    assert looked(photos, photos / "a.png").pictures == 3
+    assert looked(photos, every=2).pictures == 1
+    assert looked(photos, "camera:0", frames=5).pictures == 7
+    assert looked("camera:0", photos).pictures is None  # until it is stopped
+    (photos / "bad.mp4").touch()
+    assert looked(photos).pictures == 2  # it will be skipped
 
 
 @pytest.mark.parametrize(
@@ -70,8 +90,8 @@ def test_what_auto_is_is_said(
     photos: Path, monkeypatch: pytest.MonkeyPatch, taken: str, said: str
 ) -> None:
     monkeypatch.setattr(given, "taken_by_auto", lambda: taken)
-    found = look_over([str(photos)], None, "auto")
+    found = looked(photos, detector="auto")
     assert found.detector == taken
     (line,) = found.lines
     assert line.startswith(said)
-    assert look_over([str(photos)], None, "torchvision").lines == ()
+    assert looked(photos, detector="torchvision").lines == ()

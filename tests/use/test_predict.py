@@ -19,11 +19,12 @@ from PIL import Image
 from dots import INFO, MODEL, brightest, dots, save
 from vitruvian import geometry
 from vitruvian.data import photos as photo_files
+from vitruvian.data.box_files import read_boxes
 from vitruvian.models import FLIP_GRAPH, GRAPH, write_model
 from vitruvian.types import Poses, UserError
 from vitruvian.use import ahead, reading
 from vitruvian.use import predict as module
-from vitruvian.use.files import CocoWriter, list_photos, read_boxes
+from vitruvian.use.files import CocoWriter, list_photos
 from vitruvian.use.look import Sighting
 from vitruvian.use.predict import Model, find_in_photos, load, predict_photos
 from vitruvian.use.runners import onnx_runner, open_runner
@@ -448,9 +449,14 @@ def test_list_photos(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["https://x.org/a.jpg?size=9", "s3://bucket/a.jpg"])
 def test_an_address_is_no_file(address: str) -> None:
-    with pytest.raises(UserError, match="read from disk alone: download it first") as caught:
-        list_photos([address])
-    assert str(caught.value).startswith(address)
+    said = r"read from disk alone: download it first; .*`vitruvian predict MODEL stream:ADDRESS`$"
+    for ask in (lambda: list_photos([address]), lambda: MODEL.predict(address)):
+        with pytest.raises(UserError, match=said) as caught:
+            ask()
+        assert str(caught.value).startswith(f"{address}: ")
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=said):
+        list(MODEL.predict([address]))
 
 
 def test_a_folder_of_heic_says_so(tmp_path: Path) -> None:
@@ -523,65 +529,6 @@ def test_results_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
         writer.close()
     assert (tmp_path / "poses.json").read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["poses.json"]
-
-
-COCO_FILE = {
-    "images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}],
-    "categories": [{"id": 5, "name": "person"}, {"id": 6, "name": "dog"}],
-    "annotations": [
-        {"image_id": 1, "bbox": [1, 2, 3, 4], "category_id": 5},
-        {"image_id": 1, "bbox": [5, 6, 7, 8], "category_id": 5},
-        {"image_id": 2, "bbox": [5, 6, 7, 8], "category_id": 6},
-    ],
-}
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "expected"),
-    [
-        ("b.csv", "file,x,y,w,h\na.jpg,1,2,3,4\n\na.jpg, 5 ,6,7,8.5\n", {"a.jpg": 2}),
-        ("b.csv", '\ufeff"a, b.jpg",1,2,3,4\n', {"a, b.jpg": 1}),
-        ("b.csv", "", {}),
-        ("b.json", '[{"file_name": "a.jpg", "bbox": [1, 2, 3, 4], "score": 1}]', {"a.jpg": 1}),
-        ("b.json", "[]", {}),
-        ("b.json", json.dumps(COCO_FILE), {"a.jpg": 2, "b.jpg": 0}),
-    ],
-)
-def test_read_boxes(tmp_path: Path, name: str, text: str, expected: dict[str, int]) -> None:
-    (tmp_path / name).write_text(text, encoding="utf-8")
-    boxes = read_boxes(tmp_path / name)
-    assert {file: of.shape for file, of in boxes.items()} == {
-        file: (count, 4) for file, count in expected.items()
-    }
-    if "a.jpg" in boxes:
-        assert boxes["a.jpg"][0].tolist() == [1, 2, 3, 4]
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "words"),
-    [
-        ("b.csv", "file,x,y,w,h\na.jpg,1,2,3\n", "line 2"),
-        ("b.csv", "a.jpg,1,2,3,4\nb.jpg,1,2,three,4\n", "line 2.*three"),
-        ("b.csv", "a.jpg,1,2,3,0\n", "line 1"),
-        ("b.csv", ",1,2,3,4\n", "line 1"),
-        ("b.json", '[{"file_name": "a.jpg", "bbox": [1, 2, 3, null]}]', "row 1"),
-        ("b.json", '[{"file_name": "a.jpg", "bbox": [1, 2, 3, NaN]}]', "row 1"),
-        ("b.json", '[{"image_id": 3, "bbox": [1, 2, 3, 4]}]', "row 1"),
-        ("b.json", '{"images": [], "annotations": [{"image_id": 1, "bbox": [1,2,3,4]}]}', "tion 1"),
-        ("b.json", '{"images": []}', "annotations"),
-        ("b.json", "{", "b.json"),
-        ("b.json", "[1, 2]", "b.json"),
-        ("b.json", "3", "b.json"),
-        ("none.json", None, "cannot be read"),
-    ],
-)
-def test_boxes_files_that_are_none(tmp_path: Path, name: str, text: str | None, words: str) -> None:
-    if text is not None:
-        (tmp_path / name).write_text(text)
-    with pytest.raises(UserError, match=words) as caught:
-        read_boxes(tmp_path / name)
-    assert name in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 # ---- iterators -----------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import drawn
 from vitruvian.data.boxes import image_boxes
 from vitruvian.measure.peaks import count_peaks
 from vitruvian.measure.protocol_table import PROTOCOLS
-from vitruvian.measure.protocols import NOT_STATED
+from vitruvian.measure.protocols import NOT_STATED, check_comparable
 from vitruvian.models import Predict
 from vitruvian.skeleton import LSP, MPII, Skeleton
 from vitruvian.types import State, UserError
@@ -234,6 +234,65 @@ def test_who_has_learnt_from_whole_photographs_is_scored_in_them(models, people,
     (result,) = score_model("tiny", [truth], "all", protocol=PROTOCOL, workers=0).results
     assert result.total.value == 1
     assert (result.protocol.name, result.protocol.box) == (f"{PROTOCOL}-image", "whole image")
+
+
+@pytest.fixture
+def detections(people, tmp_path):
+    """Boxes of all but the last three persons, by name, a bit off; and where a model then looks."""
+    file = tmp_path / "dets.json"
+    return file, drawn.write_detections(people, file, 57)
+
+
+def test_boxes_of_a_detector_stand_for_the_data_sets(models, people, truth, detections):
+    file, box = detections
+    models(tiny=drawn.model_of(drawn.answering(people, people.joints, box), predict=Predict()))
+    found = score_model("tiny", [truth], "all", protocol=PROTOCOL, boxes=file, workers=0)
+    (result,) = found.results  # what it does by itself has nothing to do with the boxes
+    assert result.total.value == 1
+    own = people.box_words
+    assert result.protocol.box.startswith(f"boxes of dets.json x1.25 (57 of 60 persons, {own} for")
+    said = found.to_dict()
+    assert said["boxes"] == {"file": "dets.json", "persons": 60, "fitted": 57}
+    assert (
+        "57 of 60 persons have a box in dets.json; looked for in the data set's own: 3"
+        in (said["notes"])
+    )
+    assert "; boxes of dets.json x1.25 (57 of 60" in said["provenance"]
+    models(tiny=drawn.model_of(drawn.answering(people, people.joints)))
+    plain = score_model("tiny", [truth], "all", protocol=PROTOCOL, workers=0).results[0]
+    with pytest.raises(UserError, match="cannot be compared: box is 'labelled"):
+        check_comparable(plain.protocol, result.protocol)
+
+
+def test_a_part_of_a_union_has_boxes(models, people, truth, detections, tmp_path):
+    """The second part's photographs are called otherwise."""
+    labels = Path(drawn.write_figures(tmp_path / "other", 4, seed=5).partition("=")[2])
+    values = json.loads(labels.read_text())
+    for image in values["images"]:
+        image["file_name"] = image["file_name"].replace("f", "g")
+    labels.write_text(json.dumps(values))
+    for image in sorted((tmp_path / "other" / "images").iterdir()):
+        image.rename(image.with_name(image.name.replace("f", "g")))
+    other = f"coco={labels}"
+    models(tiny=drawn.model_of(drawn.answering(people, people.joints, detections[1])))
+    found = score_model("tiny", [truth, other], "all", boxes=detections[0], workers=0)
+    assert found.boxes.to_dict() == {"file": "dets.json", "persons": 64, "fitted": 57}
+    assert found.results[0].protocol.box.endswith(") or labelled joints x1.25, square")
+
+
+def test_occluders_lie_where_they_lie_without_a_detector(models, people, truth, detections):
+    file, _ = detections
+    answer = lambda image, flip: (  # noqa: E731
+        np.zeros((len(image), 14, 2), np.float32), np.ones((len(image), 14), np.float32)
+    )  # fmt: skip
+    models(tiny=drawn.model_of(answer))
+    more = {"protocol": PROTOCOL, "occluders": Occluders(3), "workers": 0}
+    with_file, without = (
+        score_model("tiny", [truth], "all", boxes=boxes, **more).results[0]
+        for boxes in (file, None)
+    )
+    hidden = [found.cuts["occlusion"]["occluded"].n for found in (with_file, without)]
+    assert hidden[0] == hidden[1] > 0
 
 
 def test_stages_and_flip_test_are_said(models, people, truth):

@@ -9,11 +9,17 @@ import pytest
 from rich.console import Console
 
 import drawn
+from vitruvian import geometry
+from vitruvian.data.boxes import image_boxes
+from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.synthetic import figures
 from vitruvian.measure.peaks import ALL
+from vitruvian.models import Predict
 from vitruvian.skeleton import LSP, MPII, Skeleton
 from vitruvian.types import State, UserError
+from vitruvian.use import scores
 from vitruvian.use import second_peaks as peaks_module
+from vitruvian.use.scores import score_model
 from vitruvian.use.second_peaks import model_peaks, peaks_of, peaks_table
 
 h, w = 24, 16
@@ -123,3 +129,27 @@ def test_without_shared_joints_nothing_runs(people, monkeypatch):
     hand = drawn.model_of(None, Skeleton("hand", ("palm", "tip")))
     with pytest.raises(UserError, match="none of the joints of data set 'figures'"):
         model_peaks(hand, people, workers=0)
+
+
+@pytest.mark.parametrize("start", ["image", "face"])
+def test_peaks_are_counted_where_a_model_has_learnt_to_look(people, monkeypatch, start):
+    """In whole photographs or enlarged faces, not in the box of the labels."""
+    people = replace(people, boxes={"face": geometry.grow(people.box, 0.4)})
+    box = image_boxes(people) if start == "image" else geometry.grow(people.box, 1.2)
+    (expected,) = plain_crops(people, box, *drawn.CROP, len(people), Skipped())
+    seen = []
+
+    def run(image, flip):
+        seen.extend(image)
+        return maps_of(LSP, [("first", "neck")])(image, flip)
+
+    model = drawn.model_of(
+        drawn.answering(people, people.joints, box), predict=Predict(passes=1, face_factor=3)
+    )
+    info = model.info.model_copy(update={"recipe": {"box": start}})
+    monkeypatch.setattr(peaks_module, "open_maps", lambda model, device: run)
+    monkeypatch.setattr(scores, "load", drawn.loader(tiny=replace(model, info=info)))
+    monkeypatch.setattr(scores, "open_data", lambda data, convention: people)
+    found = score_model("tiny", ["figures=here"], "all", peaks=True, workers=0)
+    np.testing.assert_allclose(np.array(seen), expected.image, atol=1)
+    assert found.peaks.shares["first"]["neck"].value == 1

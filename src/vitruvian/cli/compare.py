@@ -9,6 +9,7 @@ import typer
 
 from vitruvian.cli.options import (
     Base,
+    Boxes,
     Device,
     Flip,
     OccludersCount,
@@ -42,6 +43,7 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="Write here instead of printing.")] = None,
     skeleton: SkeletonName = None,
     base: Base = None,
+    boxes: Boxes = None,
     flip: Flip = False,
     occluders: OccludersCount = None,
     occluders_seed: OccludersSeed = None,
@@ -74,6 +76,7 @@ def compare(
             occluders=occluders_of(occluders, occluders_seed),
             skeleton=None if skeleton is None else find_skeleton(skeleton),
             base=base,
+            boxes=boxes,
             device=device,
             workers=workers,
             costs=costs,

@@ -15,6 +15,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for what is made.")] = Path("demo"),
 ) -> None:
     """Poses in the bundled photographs with the bundled model."""
-    from vitruvian.use.gallery import PHOTOS, Request, predict_to_folder
+    from vitruvian.use.gallery import PHOTOS, predict_to_folder
+    from vitruvian.use.given import Request
 
     predict_to_folder(Request("default", tuple(photos or [PHOTOS]), out))

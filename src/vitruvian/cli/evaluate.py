@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vitruvian.cli.options import OccludersCount, OccludersSeed, occluders_of
+from vitruvian.cli.options import Boxes, OccludersCount, OccludersSeed, occluders_of
 from vitruvian.types import UserError
 
 
@@ -40,6 +40,7 @@ def evaluate(
     base: Annotated[
         int | None, typer.Option(min=0, max=1, help="Number of the first pixel in the predictions.")
     ] = None,
+    boxes: Boxes = None,
     flip: Annotated[bool, typer.Option("--flip", help="Flip test.")] = False,
     occluders: OccludersCount = None,
     occluders_seed: OccludersSeed = None,
@@ -66,17 +67,18 @@ def evaluate(
         raise UserError("give a model, or --predictions FILE with --truth and --protocol")
     if model is not None and predictions is not None:
         raise UserError(f"model {model} or --predictions {predictions}: give one of them")
-    ignored = {"--skeleton": skeleton, "--base": base}
+    ignored: dict[str, object] = {"--skeleton": skeleton, "--base": base}
     if model is None:
-        ignored = {"--flip": flip or None, "--occluders": occluders, "--peaks": peaks or None}
+        ignored = {"--boxes": boxes, "--flip": flip or None}
+        ignored |= {"--occluders": occluders, "--peaks": peaks or None}
     pasted = occluders_of(occluders, occluders_seed)
     if said := next((name for name, value in ignored.items() if value is not None), None):
         other = "predictions in a file" if model is None else "what a model answers"
         raise UserError(f"{said} says nothing about {other}: leave it out")
     if model is not None:
         scored = score_model(
-            model, data or (), subset, protocol=protocol, flip=flip, occluders=pasted, peaks=peaks,
-            device=device, workers=workers, progress=None if quiet else Progress,
+            model, data or (), subset, protocol=protocol, boxes=boxes, flip=flip, occluders=pasted,
+            peaks=peaks, device=device, workers=workers, progress=None if quiet else Progress,
         )  # fmt: skip
     elif predictions is None or not data or len(data) > 1:
         raise UserError("--predictions needs one --truth name=folder")

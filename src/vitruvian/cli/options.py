@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,6 +31,13 @@ Base = Annotated[
 Flip = Annotated[bool, typer.Option("--flip", help="Flip test of the models.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
 Workers = Annotated[int, typer.Option(min=0)]
+Boxes = Annotated[
+    Path | None,
+    typer.Option(
+        help="Look in the boxes of this file (COCO detection results, or as for predict) instead of "
+        "the data set's."
+    ),
+]
 OccludersCount = Annotated[
     int | None,
     typer.Option(

@@ -20,7 +20,8 @@ def predict(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Photographs, videos, folders, patterns such as 'in/*.jpg', camera:0, rtsp://..."
+            help="Photographs, videos, folders, patterns such as 'in/*.jpg', camera:0, rtsp://..., "
+            "stream:http://..."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for overlays, poses.json and index.html.")],
@@ -29,7 +30,10 @@ def predict(
         typer.Option(help="x,y,width,height in px, closely around the person; for every photo."),
     ] = None,
     boxes: Annotated[
-        Path | None, typer.Option(help="COCO-style JSON, or CSV of file,x,y,width,height.")
+        Path | None,
+        typer.Option(
+            help="COCO-style JSON, COCO detection results, or CSV of file,x,y,width,height."
+        ),
     ] = None,
     detector: Annotated[
         str | None,
@@ -77,16 +81,13 @@ def predict(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Find poses in photographs and videos: overlays, COCO results and a page."""
-    from vitruvian.use.gallery import HEATMAPS, OVERLAYS, Request, predict_to_folder
-    from vitruvian.use.given import look_over
+    from vitruvian.use.gallery import predict_to_folder
+    from vitruvian.use.given import Request
 
-    given = look_over(inputs, boxes, detector, (out / OVERLAYS, out / HEATMAPS))
-    for line in () if quiet else given.lines:
-        typer.echo(line, err=True)
     request = Request(
         model=model, photos=tuple(inputs), out=out, box=box, boxes=boxes, passes=passes,
         flip=flip, device=device, quiet=quiet, overlays=overlays, heatmaps=save_heatmaps,
-        detector=given.detector, detector_score=detector_score, detect_every=detect_every,
+        detector=detector, detector_score=detector_score, detect_every=detect_every,
         smooth=smooth, every=every, frames=frames, formats=tuple(format or ("json",)),
         again=again, batch=batch,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vitruvian.cli.options import STOPPED
+from vitruvian.cli.options import STOPPED, Boxes
 
 
 def train(
@@ -43,6 +43,7 @@ def train(
         list[Path] | None,
         typer.Option(help="The same file: the model's answers are learnt in their place."),
     ] = None,
+    boxes: Boxes = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key.sub=value, e.g. fits.0.epochs=20")
     ] = None,
@@ -82,6 +83,7 @@ def train(
             hold_out=hold_out,
             leave_out=tuple(leave_out or ()),
             correct=tuple(correct or ()),
+            boxes=boxes,
         )
     )
     if not finished and max_minutes is None:

@@ -15,6 +15,8 @@ from vitruvian.types import Convention, State, UserError
 # (row, factor) -> RGB uint8 (H, W, 3) and the factor, 1 to `factor`, by which it was decoded smaller.
 Photo = Callable[[int, int], tuple[np.ndarray, int]]
 
+OWN_BOX = "own"  # in `boxes`: the data set's `box`, where a file's stands for it
+
 
 @dataclass(frozen=True)
 class People:
@@ -46,6 +48,7 @@ class People:
     )
     encoded: Callable[[int], bytes] | None = None  # row -> the photograph's file, where it has one
     box_words: str = LABELLED_BOX  # what `box` is, as protocols say it
+    face_words: str = "face"  # what `boxes["face"]` is
 
     def __len__(self) -> int:
         return len(self.joints)

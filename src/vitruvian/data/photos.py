@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import math
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif"}
     | {".tiff", ".webp"}
 )
+NOT_FETCHED = (  # of an address
+    ": photographs are read from disk alone: download it first; a camera's address is read by "
+    "`vitruvian predict MODEL stream:ADDRESS`"
+)
 LARGEST = 400_000_000  # pixels; a file of a few KB may claim more than the memory holds
 
 _FORMATS = ("PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG", "MPO", "JPEG2000", "AVIF")
@@ -36,6 +41,7 @@ _REDUCED = {
 _RGB: int = getattr(cv2, "IMREAD_COLOR_RGB", 0)  # OpenCV 4.10 has none
 _WARP_LIMIT = 32_766  # px; cv2.warpAffine stores source coordinates in 16 bits
 _PILLOW = threading.Lock()
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # of one letter it is a disk
 
 (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)  # its errors are raised
 
@@ -53,6 +59,11 @@ class _Jpeg:
     def turned(self) -> tuple[int, int]:
         """Height and width when the orientation is honoured."""
         return _turned(self.height, self.width, self.orientation)
+
+
+def is_address(name: Path | str) -> bool:
+    """Whether a name is "https://..." or the like, which is not fetched."""
+    return _ADDRESS.match(str(name)) is not None
 
 
 def read_photo(path: Path | str, factor: int = 1, oriented: bool = True) -> tuple[np.ndarray, int]:
@@ -353,6 +364,8 @@ def _check_size(height: int, width: int, name: str) -> None:
 
 
 def _no_file(path: Path | str, error: OSError) -> UserError:
+    if is_address(path):
+        return UserError(f"{path}{NOT_FETCHED}")
     if isinstance(error, FileNotFoundError):
         return UserError(f"{path} does not exist: check the name")
     return UserError(f"{path} cannot be read ({error.strerror or error}): check the file")

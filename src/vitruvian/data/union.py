@@ -161,6 +161,7 @@ def union(
         weight=_weight(parts, weights),
         encoded=_dispatch(encoded, starts) if len(encoded) == len(parts) else None,
         box_words=" or ".join(dict.fromkeys(part.box_words for part in parts)),
+        face_words=" or ".join(dict.fromkeys(part.face_words for part in parts)),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from vitruvian.data.boxes import CENTRE
 from vitruvian.measure.result import Result, interval, percent
 from vitruvian.models import ModelInfo
 from vitruvian.systems import SYSTEMS
@@ -68,6 +69,11 @@ def _what(info: ModelInfo) -> str:
 def _looks(info: ModelInfo) -> str:
     if info.start == "image":
         return "A crop is the whole photograph, where `predict` looks once."
+    if info.start == "centre":
+        return (
+            f"A crop is the square of {CENTRE:g} px about the photograph's centre; `predict` looks once, "
+            "in the whole photograph."
+        )
     if info.predict.face_factor is not None:
         return (
             f"A crop is the square about a face, {info.predict.face_factor:.3g} times as wide; `predict` "

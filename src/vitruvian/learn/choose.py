@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitruvian.data.boxes import as_learnt, image_boxes
+from vitruvian.data.boxes import image_boxes
 from vitruvian.data.people import People
 from vitruvian.models import MOST_PASSES, ModelInfo, Predict
 from vitruvian.types import Runner
 from vitruvian.use.evaluate import looks_at
 from vitruvian.use.quick import quick_score, right_answers
+from vitruvian.use.where import where_learnt
 
 LEAST_JOINTS = 200  # whose scores may choose a threshold
 
@@ -19,13 +20,13 @@ def choose(runner: Runner, info: ModelInfo, people: People, workers: int = 1) ->
 
     It may look as often as scores best; who is settled is not looked at again, so that more looks cost
     little. A joint is sure from the score on that most often tells right from wrong answers, of those
-    that are found so; of crops, in the labelled joints' box. Who has learnt from whole photographs or
-    faces looks there, and once: its later stages are its closer looks.
+    that are found so; of crops, in the labelled joints' box. Who has learnt from photographs or faces
+    looks there, and once: its later stages are its closer looks.
     """
     tune = people.subset("tune") if "tune" in people.subsets else people.rows(np.arange(0))
     if not len(tune) or people.skeleton.reference is None:
         return info.predict
-    own = as_learnt(tune, info.start, info.predict.face_factor)
+    own = where_learnt(tune, info)
     box, most = (image_boxes(tune), MOST_PASSES) if tune.whole and own is tune else (own.box, 1)
     margin = info.preprocessing.margin
     looks = list(looks_at(runner, tune, box, info.crop, most, margin, workers=workers))

@@ -94,8 +94,7 @@ def _check_same(folder: Path, recipe: Recipe, about: dict[str, Any]) -> None:
 def _with_every_size(recipe: Recipe) -> dict[str, Any]:
     """A recipe's values, with the defaults of sizes that an earlier version did not have."""
     config = system_and_config(recipe.system, recipe.config, recipe.name)[1]
-    values: dict[str, Any] = json.loads(recipe.model_dump_json())
-    return values | {"config": json.loads(json.dumps(asdict(config)))}
+    return recipe.to_dict() | {"config": json.loads(json.dumps(asdict(config)))}
 
 
 def _first_difference(old: Any, new: Any, place: str = "") -> str:

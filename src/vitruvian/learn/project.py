@@ -27,7 +27,6 @@ from vitruvian.data.photos import photo_size
 from vitruvian.learn.machine import Machine, sized, this_machine
 from vitruvian.learn.project_page import next_commands
 from vitruvian.learn.recipes import find_recipe
-from vitruvian.recipe import Recipe
 from vitruvian.skeleton import Pair, Skeleton, find_skeleton
 from vitruvian.types import UserError
 from vitruvian.use.files import list_photos
@@ -90,7 +89,7 @@ def init(request: Request, ask: Ask | None = None) -> Made:
         (folder / FILE).write_text(
             yaml.safe_dump(skeleton.to_dict(), sort_keys=False), encoding="utf-8"
         )
-        (folder / RECIPE).write_text(_as_used(recipe), encoding="utf-8")
+        (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
         (folder / "README.md").write_text(page, encoding="utf-8")
         if request.labels is not None:
             shutil.copyfile(request.labels, folder / LABELS)
@@ -114,16 +113,6 @@ def init(request: Request, ask: Ask | None = None) -> Made:
         f"what to type next stands in {folder / 'README.md'}",
     )
     return Made(skeleton, len(photos), request.labels is not None, machine, lines)
-
-
-def _as_used(recipe: Recipe) -> str:
-    """The recipe as YAML, without the epochs of fits that end after their steps."""
-    values = recipe.model_dump(mode="json")
-    values["fits"] = [
-        {key: value for key, value in fit.items() if key != "epochs" or not fit["steps"]}
-        for fit in values["fits"]
-    ]
-    return yaml.safe_dump(values, sort_keys=False)
 
 
 def _empty(folder: Path) -> None:

@@ -15,6 +15,7 @@ from torch import nn
 from vitruvian.data import open_data
 from vitruvian.data.balance import balanced_types
 from vitruvian.data.boxes import face_factor, looks, start_from
+from vitruvian.data.detections import Detections
 from vitruvian.data.people import People, hold_out
 from vitruvian.data.suspects import Suspicion
 from vitruvian.data.synthetic import figures
@@ -58,6 +59,7 @@ class Options:
     hold_out: int = 0  # photographs taken out of `train`, which then are `tune`
     leave_out: tuple[Path, ...] = ()  # files of suspect labels, which are not learnt from
     correct: tuple[Path, ...] = ()  # the same, where a model's answers are learnt in their place
+    boxes: Path | None = None  # a file of boxes that stand for the data sets'
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def run(options: Options) -> bool:
         options.convention,
         options.weights,
         Suspicion(options.leave_out, options.correct),
+        Detections(options.boxes, recipe.box),
     )
     recipe = recipe.model_copy(update={"skeleton": people.skeleton.name})
     people = hold_out(people, options.hold_out)
@@ -113,7 +116,8 @@ def run(options: Options) -> bool:
         model = _RunModel(options.out, recipe, system, people, _learnt(sources, origin), factor)
         session = _session(options, model, drawn, net.to(where.device), where, report)
         session.bf16 = precision == "bf16"
-        for line in filter(None, [*_opening(session, people, sources), balance]):
+        looked = f"looks in {people.box_words}" if options.boxes else ""
+        for line in filter(None, [*_opening(session, people, sources), looked, balance]):
             report.say(line)
         try:
             finished = train(session)
@@ -134,6 +138,7 @@ def open_training(
     convention: str | None = None,
     weights: Sequence[float] = (),
     suspicion: Suspicion = Suspicion(),  # noqa: B008
+    detections: Detections = Detections(),  # noqa: B008
 ) -> tuple[People, tuple[Source, ...]]:
     """Data sets for a training, as one; and what each is.
 
@@ -143,6 +148,7 @@ def open_training(
 
     Args:
         suspicion: labels that are not learnt from, or not as they stand.
+        detections: boxes that stand for the data sets'.
 
     Raises:
         UserError: a data set or file cannot be opened, they do not fit together, or weights do not fit
@@ -154,7 +160,7 @@ def open_training(
     parts = [open_data(each, wanted) for each in data]
     if not parts:
         parts = [converted(figures(skeleton=find_skeleton(skeleton)), wanted)]
-    parts = suspicion.mend(parts)
+    parts = suspicion.mend(detections.put(parts))
     people = union(parts, choose_skeleton(parts, skeleton), weights=weights or None)
     return people, tuple(
         Source(
@@ -197,7 +203,7 @@ class _RunModel:
             skeleton=net.skeleton,
             preprocessing=Preprocessing(crop=self.recipe.crop),
             predict=Predict(upto=upto, face_factor=self.face_factor, passes=looks(self.recipe.box)),
-            recipe=self.recipe.model_dump(mode="json"),
+            recipe=self.recipe.to_dict(),
             parameters=size.parameters,
             gmacs=size.gmacs,
             data=self.learnt,

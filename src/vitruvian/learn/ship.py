@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from vitruvian.data.boxes import as_learnt
+from vitruvian.data.detections import Detections
 from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
@@ -38,6 +38,7 @@ from vitruvian.use.evaluate import evaluate
 from vitruvian.use.predict import Model
 from vitruvian.use.runners import onnx_runner
 from vitruvian.use.scores import score_people
+from vitruvian.use.where import where_learnt
 from vitruvian.weights import Precision, restored, stored, weights_bytes
 
 PARITY_CROPS = 128
@@ -130,7 +131,7 @@ def _with_weights(net: nn.Module, weights: dict[str, np.ndarray]) -> nn.Module:
 
 
 def data_of(data: str | None, about: dict[str, Any], info: ModelInfo) -> People:
-    """The data set that is named, or else that of the run which `run.json` tells about.
+    """The data set that is named, or else that of the run which `run.json` tells about, with its boxes.
 
     Raises:
         UserError: it cannot be opened.
@@ -138,8 +139,10 @@ def data_of(data: str | None, about: dict[str, Any], info: ModelInfo) -> People:
     source = data or about.get("source") or []
     if arguments := [source] if isinstance(source, str) else list(source):
         convention = about.get("convention") or None
+        boxes = None if data else about.get("boxes")
+        looked = Detections(boxes and Path(boxes), info.start)
         try:
-            return open_training(arguments, info.skeleton.name, convention)[0]
+            return open_training(arguments, info.skeleton.name, convention, detections=looked)[0]
         except UserError as error:
             raise UserError(f"{error}; say where it is now with --data") from None
     return figures(skeleton=info.skeleton)
@@ -165,7 +168,7 @@ def _scores(
     if people.skeleton.reference is None:
         return [], []
     info = model.info
-    own = as_learnt(people.subset(subset), info.start, info.predict.face_factor)
+    own = where_learnt(people.subset(subset), info)
     before = evaluate(reference, own, info.crop, workers=workers)
     return [before], score_people(model, people, subset, workers=workers)
 

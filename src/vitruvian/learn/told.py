@@ -43,6 +43,7 @@ def how(options: Options, where: Place, precision: str) -> dict[str, Any]:
     """What is only told of a run: what began it, where, and with which versions."""
     return {
         "source": list(options.data),
+        "boxes": options.boxes and str(options.boxes),
         "command": command(options),
         "hardware": f"{hardware(where)}, {precision}",
         "precision": precision,
@@ -76,6 +77,8 @@ def command(options: Options) -> str:
         parts += ["--leave-out", file.name]
     for file in options.correct:
         parts += ["--correct", file.name]
+    if options.boxes is not None:
+        parts += ["--boxes", options.boxes.name]
     if options.seed is not None:
         parts += ["--seed", str(options.seed)]
     if options.max_minutes is not None:

@@ -17,6 +17,7 @@ import numpy as np
 from rich.table import Table
 
 from vitruvian.data.boxes import start_from
+from vitruvian.data.detections import Detections
 from vitruvian.data.people import People, hold_out
 from vitruvian.learn.folder import MODEL
 from vitruvian.learn.recipes import find_recipe
@@ -158,7 +159,10 @@ def _score(plan: Plan, settings: tuple[str, ...], name: str, options: Options) -
     """The run's model on the held-out photographs, after each of the recipe's stages."""
     recipe = options.recipe
     assert isinstance(recipe, Recipe)
-    people, _ = open_training(options.data, recipe.skeleton, options.convention, options.weights)
+    people, _ = open_training(
+        options.data, recipe.skeleton, options.convention, options.weights,
+        detections=Detections(options.boxes, recipe.box),
+    )  # fmt: skip
     held = hold_out(people, options.hold_out).subset("tune")
     folder = plan.options.out / name / MODEL
     first = load(folder)

@@ -28,7 +28,7 @@ def closer_boxes(
         new box overlaps by `SETTLED`.
     """
     closer = boxes_of_poses(xy, stand_out(score), box, margin)
-    settled = _overlap(geometry.fit_aspect(closer, *crop), geometry.fit_aspect(box, *crop))
+    settled = geometry.overlap(geometry.fit_aspect(closer, *crop), geometry.fit_aspect(box, *crop))
     return np.where(settled[:, None] < SETTLED, closer, box)
 
 
@@ -60,13 +60,4 @@ def boxes_of_poses(xy: np.ndarray, sure: np.ndarray, box: np.ndarray, margin: fl
 
 def overlaps(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Intersection over union (N, M) of boxes (N, 4) and (M, 4) of `types`."""
-    return _overlap(some[:, None], others[None])
-
-
-def _overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union (...) of boxes (..., 4)."""
-    low = np.maximum(a[..., :2], b[..., :2])
-    high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
-    common = np.clip(high - low, 0, None).astype(np.float64).prod(-1)
-    area = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - common
-    return common / np.maximum(area, 1e-9)
+    return geometry.overlap(some[:, None], others[None])

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -16,7 +15,7 @@ from vitruvian.data.photos import SUFFIXES
 from vitruvian.types import UserError
 from vitruvian.use.video import Frame
 
-CAMERA = "camera:"
+CAMERA, STREAM = "camera:", "stream:"
 WEB = ("http://", "https://")
 STREAMS = ("rtsp://", "rtmp://", "udp://", *WEB)
 TIME_BASE = Fraction(1, 90_000)
@@ -24,17 +23,20 @@ _USUAL_RATE = 30
 
 
 def is_capture(name: str) -> bool:
-    """Whether an input is "camera:0" or the address of a stream; that of a photograph is none."""
+    """Whether an input is "camera:0" or the address of a stream.
+
+    That of a photograph is none, but for "stream:" before it: cameras have such addresses, too.
+    """
     if name.startswith(WEB) and os.path.splitext(urlsplit(name).path)[1].lower() in SUFFIXES:
         return False
-    return name.startswith((CAMERA, *STREAMS))
+    return name.startswith((CAMERA, STREAM, *STREAMS))
 
 
 class Capture:
     """A camera, "camera:" and its number, or the address of a stream; a context that lets it go.
 
     Args:
-        name: "camera:0", "rtsp://...".
+        name: "camera:0", "rtsp://...", "stream:http://.../video.jpg".
         opener: what opens a number or an address, as cv2.VideoCapture does.
         clock: seconds; frames have the time of their arrival.
 
@@ -49,7 +51,7 @@ class Capture:
         clock: Callable[[], float] = time.monotonic,
     ):
         self.name, self._clock = name, clock
-        source: int | str = name
+        source: int | str = name.removeprefix(STREAM)
         if name.startswith(CAMERA):
             number = name.removeprefix(CAMERA)
             if not number.isdecimal():
@@ -95,10 +97,5 @@ class Capture:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._capture.release()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vitruvian.data.boxes import as_learnt
+from vitruvian.data.detections import Fit
 from vitruvian.data.people import People
 from vitruvian.measure.intervals import Difference, differences
 from vitruvian.measure.oks_resamples import differences as oks_differences
@@ -37,9 +37,9 @@ from vitruvian.use.scores import (
     score_results,
     subset_name,
 )
+from vitruvian.use.where import LEARNT_FROM, where_all_look
 
 FILES = (".json", ".npz", ".mat", ".h5", ".hdf5")
-_LEARNT_FROM = {"image": "whole photographs", "face": "the squares about faces"}
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,13 @@ class Comparison:
     about: dict[str, str]  # data, subset, provenance
     entries: tuple[Entry, ...]
     published: tuple[tuple[PublishedTable, PublishedRow], ...] = ()
+    boxes: Fit | None = None  # how many persons have a box of the file asked for
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: shares of one, published ones in percent as printed."""
         return self.about | {
             "protocol": self.protocol.to_dict(),
+            **({"boxes": self.boxes.to_dict()} if self.boxes else {}),
             "rows": [
                 {
                     "label": entry.label,
@@ -115,6 +117,7 @@ class Request:
     base: int | None = None
     device: str = "auto"
     workers: int = 2
+    boxes: Path | None = None  # a file of boxes that stand for the data set's, where models look
     costs: bool = False  # of models: size, speed, hours of training, the score in whole photographs
 
 
@@ -126,6 +129,7 @@ class Persons:
     about: dict[str, str]  # data, subset, provenance
     sizes: dict[str, int]  # subset -> persons, of the whole data set
     where_learnt: bool = False  # they are looked for where all models have learnt to look
+    boxes: Fit | None = None  # how many have a box of the file asked for
 
 
 def compare(request: Request) -> Comparison:
@@ -152,7 +156,10 @@ def compare_on(request: Request, on: Persons | None) -> Comparison:
     asked = None if chosen is None else occluded(_unmade(chosen), request.occluders)
     _check_published(published, asked)
     models = {} if on is None else _models(request)
-    on = on and _where_learnt(on, list(models.values()))
+    if on is not None:
+        infos = [model.info for model in models.values()]
+        people, alike, fit = where_all_look(on.people, infos, request.boxes)
+        on = replace(on, people=people, where_learnt=alike, boxes=fit)
     entries: list[Entry] = []
     for label, name in named(request.items):
         entry, of = _entry(label, name, request, on, chosen, models)
@@ -167,21 +174,13 @@ def compare_on(request: Request, on: Persons | None) -> Comparison:
     _check_published(published, protocol)
     if request.costs and on is not None:
         entries = _with_costs(entries, request, on.people)
-    return Comparison(protocol, about, tuple(_paired(entries)), published)
+    boxes = None if on is None else on.boxes
+    return Comparison(protocol, about, tuple(_paired(entries)), published, boxes)
 
 
 def _models(request: Request) -> dict[str, Model]:
     names = [name for _, name in named(request.items) if Path(name).suffix.lower() not in FILES]
     return {name: load(name, request.device) for name in names}
-
-
-def _where_learnt(on: Persons, models: Sequence[Model]) -> Persons:
-    """The persons with boxes where all models have learnt to look; as they are, where these differ."""
-    starts = {(model.info.start, model.info.predict.face_factor) for model in models}
-    if len(starts) != 1 or next(iter(starts))[0] not in _LEARNT_FROM:
-        return on
-    people = as_learnt(on.people, *starts.pop())
-    return replace(on, people=people, where_learnt=True)
 
 
 def _of_truth(request: Request) -> str | None:
@@ -192,6 +191,7 @@ def _of_truth(request: Request) -> str | None:
         "--occluders": request.occluders is not None,
         "--skeleton": request.skeleton is not None,
         "--base": request.base is not None,
+        "--boxes": request.boxes is not None,
         "--costs": request.costs,
     }
     return next((option for option, is_said in said.items() if is_said), None)
@@ -302,7 +302,8 @@ def _entry(
     xy, result = _answers(model, request, on.people, chosen)
     facts = {"parameters": model.info.parameters, "gmacs": model.info.gmacs}
     notes = () if request.subset else learnt_notes(on.sizes, on.about["subset"])
-    learnt = _LEARNT_FROM.get(model.info.start)
+    notes += (on.boxes.line(),) if on.boxes else ()
+    learnt = LEARNT_FROM.get(model.info.start)
     if learnt is not None and not on.where_learnt:
         notes += (f"has learnt from {learnt}, not from boxes as above: `eval` looks there",)
     return Entry(label, result, facts, notes=notes, xy=xy, model=model), {}

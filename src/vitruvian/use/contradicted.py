@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitruvian.data import open_data
-from vitruvian.data.boxes import as_learnt
 from vitruvian.data.people import People
 from vitruvian.data.suspects import Suspect, Suspects
 from vitruvian.types import State, UserError
 from vitruvian.use.evaluate import by_name, predict_people
 from vitruvian.use.predict import load
 from vitruvian.use.progress import Progress
+from vitruvian.use.where import where_learnt
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def find_suspects(request: Request, progress: Callable[[int], Progress]) -> Look
     info = model.info
     people = open_data(request.data, info.convention or None)
     subset = request.subset or ("train" if "train" in people.subsets else "all")
-    people = as_learnt(people.subset(subset), info.start, info.predict.face_factor)
+    people = where_learnt(people.subset(subset), info)
     people = people.rows(np.flatnonzero(np.isfinite(people.box).all(1)))
     shared = [name for name in people.skeleton.joint_names if name in info.skeleton.joint_names]
     if not len(people) or not shared:

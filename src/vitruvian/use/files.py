@@ -1,41 +1,37 @@
-"""What goes in and out of predicting many photographs: their names, their boxes, the poses."""
+"""What goes in and out of predicting many photographs: their names, the poses."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import glob
 import json
 import os
-import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
-from vitruvian import geometry
-from vitruvian.data.coco_facts import MARGIN
-from vitruvian.data.coco_skeleton import KEY
-from vitruvian.data.photos import SUFFIXES
+from vitruvian.data.photos import NOT_FETCHED, SUFFIXES, is_address
 from vitruvian.types import Poses, UserError
 from vitruvian.use.poses import person_rows
 
 HEIC = frozenset({".heic", ".heif", ".hif"})  # which neither OpenCV nor Pillow reads
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # of one letter it is a disk
 
 
 def list_photos(
     arguments: Iterable[Path | str],
     leave_out: Iterable[Path] = (),
     suffixes: Collection[str] = SUFFIXES,
+    passed: Counter[str] | None = None,
 ) -> Iterator[Path]:
     """The photographs that files, folders and patterns stand for, in order, one folder at a time.
 
     A file is taken whatever its name; of a folder and its subfolders the files with one of `suffixes`,
     sorted by name, without hidden ones and without the folders `leave_out`. A name that is neither is a
     pattern (* ? [ab], ** for subfolders) for files and folders.
+
+    Args:
+        passed: counts the HEIC photographs that are passed over in folders, by suffix.
 
     Raises:
         UserError: at once when an argument does not exist, fits nothing or is a folder without
@@ -51,22 +47,16 @@ def list_photos(
     return (
         photo
         for path in paths
-        for photo in (_walk(path, out, suffixes) if path.is_dir() else iter((path,)))
+        for photo in (_walk(path, out, suffixes, passed) if path.is_dir() else iter((path,)))
     )
-
-
-def passed_over(arguments: Iterable[Path | str]) -> int:
-    """How many HEIC photographs `list_photos` passes over in the folders among its arguments."""
-    paths = [path for argument in arguments for path in _expanded(argument)]
-    return sum(1 for path in paths if path.is_dir() for _ in _walk(path, (), HEIC))
 
 
 def _expanded(argument: Path | str) -> list[Path]:
     path = Path(argument)
     if path.exists():
         return [path]
-    if _ADDRESS.match(str(argument)):
-        raise UserError(f"{argument}: photographs are read from disk alone: download it first")
+    if is_address(argument):
+        raise UserError(f"{argument}{NOT_FETCHED}")
     if not glob.has_magic(str(argument)):
         raise UserError(f"{path} does not exist: give photographs or folders of them")
     found = sorted(map(Path, glob.glob(os.path.expanduser(argument), recursive=True)))
@@ -75,7 +65,12 @@ def _expanded(argument: Path | str) -> list[Path]:
     return found
 
 
-def _walk(folder: Path, leave_out: tuple[Path, ...], suffixes: Collection[str]) -> Iterator[Path]:
+def _walk(
+    folder: Path,
+    leave_out: tuple[Path, ...],
+    suffixes: Collection[str],
+    passed: Counter[str] | None = None,
+) -> Iterator[Path]:
     if any(other.exists() and folder.samefile(other) for other in leave_out):
         return
     try:
@@ -87,9 +82,11 @@ def _walk(folder: Path, leave_out: tuple[Path, ...], suffixes: Collection[str]) 
         if name.startswith("."):
             continue
         if is_folder:
-            yield from _walk(folder / name, leave_out, suffixes)
-        elif os.path.splitext(name)[1].lower() in suffixes:
+            yield from _walk(folder / name, leave_out, suffixes, passed)
+        elif (suffix := os.path.splitext(name)[1].lower()) in suffixes:
             yield folder / name
+        elif passed is not None and suffix in HEIC:
+            passed[suffix] += 1
 
 
 class WholeFile:
@@ -200,78 +197,5 @@ class CocoWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def read_boxes(path: Path | str) -> dict[str, np.ndarray]:
-    """The boxes (N, 4) of persons by their photograph's name: x, y, width, height px as in COCO.
-
-    Either JSON, a list of {"file_name", "bbox"} or {"images", "annotations"} (of the category
-    "person" where there is one), or CSV with the columns file,x,y,w,h.
-
-    Raises:
-        UserError: the file cannot be read, or a row is no box; the message names it.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({type(error).__name__}): check the file") from None
-    rows = _csv_rows(text) if path.suffix.lower() == ".csv" else _json_rows(text, path)
-    boxes: dict[str, list[list[float]]] = {}
-    for where, name, box in rows:
-        if box is None:  # a photograph without persons
-            boxes.setdefault(name, [])
-            continue
-        try:
-            values = [float(value) for value in box]
-        except (TypeError, ValueError):
-            values = []
-        if len(values) != 4 or not np.isfinite(values).all() or min(values[2:]) <= 0 or not name:
-            row = f"file {name!r}, box {box!r}"
-            raise UserError(f"{path}, {where}: {row} is no name with x, y, width, height > 0")
-        boxes.setdefault(name, []).append(values)
-    return {name: np.array(of, np.float64).reshape(-1, 4) for name, of in boxes.items()}
-
-
-Row = tuple[str, str, Any]  # where it stands, file name, four numbers if all is well
-
-
-def _csv_rows(text: str) -> Iterator[Row]:
-    for number, row in enumerate(csv.reader(text.splitlines()), 1):
-        cells = [cell.strip() for cell in row]
-        if not any(cells) or (number == 1 and cells[0].lower() in ("file", "file_name")):
-            continue
-        yield f"line {number}", cells[0], cells[1:]
-
-
-def _json_rows(text: str, path: Path) -> Iterator[Row]:
-    try:
-        values = json.loads(text)
-        if isinstance(values, list):
-            for number, row in enumerate(values, 1):
-                yield f"row {number}", str(row.get("file_name") or ""), row.get("bbox", ())
-        else:
-            yield from _coco_rows(values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        forms = 'a list of {"file_name", "bbox"}, or {"images", "annotations"}'
-        raise UserError(f"{path} ({type(error).__name__}: {error}) is not {forms}") from None
-
-
-def _coco_rows(values: dict[str, Any]) -> Iterator[Row]:
-    names = {image["id"]: str(image["file_name"]) for image in values["images"]}
-    yield from (("images", name, None) for name in names.values())
-    categories = values.get("categories", ())
-    persons = {c["id"] for c in categories if c.get("name") == "person"}
-    for number, row in enumerate(values["annotations"], 1):
-        if not persons or row.get("category_id") in persons:
-            box = row["bbox"]
-            if KEY in values and "margin" not in row.get(KEY, {}):  # ours, with its margin
-                box = geometry.grow(np.array([box], np.float64), 1 / MARGIN)[0]
-            yield f"annotation {number}", names.get(row["image_id"], ""), box

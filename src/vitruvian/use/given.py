@@ -1,20 +1,25 @@
-"""What `predict` is given, looked over before a net runs: what is meant, and what cannot be."""
+"""What `predict` is told, looked over before a net runs: what is meant, and what cannot be."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from vitruvian.data.box_files import read_boxes
 from vitruvian.data.photos import SUFFIXES
 from vitruvian.types import UserError
 from vitruvian.use.capture import is_capture
-from vitruvian.use.detect import FACE, NOBODY, taken_by_auto
-from vitruvian.use.files import list_photos, passed_over, read_boxes
+from vitruvian.use.detect import FACE, LEAST_SCORE, NOBODY, taken_by_auto
+from vitruvian.use.files import list_photos
+from vitruvian.use.look import BATCH
 from vitruvian.use.reading import named_boxes
-from vitruvian.use.video import VIDEO_SUFFIXES
+from vitruvian.use.video import VIDEO_SUFFIXES, Video, is_video
 
 _IN_WORDS = {
     FACE: "takes faces: the weights of no detector are here",
@@ -23,50 +28,163 @@ _IN_WORDS = {
 
 
 @dataclass(frozen=True)
+class Request:
+    """What `vitruvian predict` is told."""
+
+    model: str
+    photos: tuple[Path | str, ...]  # files, folders, patterns, videos, cameras, streams
+    out: Path
+    box: str | None = None
+    boxes: Path | None = None
+    passes: int | None = None
+    flip: bool = False
+    device: str = "auto"
+    quiet: bool = False
+    overlays: bool = True
+    heatmaps: bool = False
+    detector: str | None = None
+    detector_score: float = LEAST_SCORE
+    detect_every: int = 10  # frames
+    smooth: bool = False
+    every: int = 1
+    frames: int | None = None  # of a camera, at most
+    formats: tuple[str, ...] = ("json",)
+    again: bool = False
+    batch: int = BATCH
+
+
+@dataclass(frozen=True)
 class Given:
     """What is known before anything runs."""
 
     detector: str | None  # as it was given, or what "auto" is here
+    boxes: Mapping[str, Any] | None
+    pictures: int | None  # photographs and frames; None: nobody knows
     lines: tuple[str, ...]  # to say
 
 
-def look_over(
-    inputs: Sequence[str],
-    boxes: Path | None,
-    detector: str | None,
-    leave_out: Collection[Path] = (),
-) -> Given:
-    """What to say of inputs, a file of boxes and a detector.
+def look_over(request: Request, leave_out: Iterable[Path] = ()) -> Given:
+    """Reads the boxes and goes through the inputs, once; opens no photograph.
+
+    A quiet request's are gone through only as far as boxes are looked for, and not counted.
 
     Args:
-        inputs: photographs, videos, folders, patterns, cameras and streams.
         leave_out: folders that no photograph is taken from.
 
     Raises:
-        UserError: an input does not exist, or the boxes are of none of them and nothing else looks.
+        UserError: an input does not exist, a box is none, or the boxes are of none of the inputs and
+            nothing else looks.
     """
+    detector = taken_by_auto() if request.detector == "auto" else request.detector
+    boxes = _boxes(request)
+    named = request.boxes is None or detector not in (None, FACE, NOBODY)
+    passed = Counter[str]()
+    first, pictures = None, None if request.quiet else 0
+    for name in list_inputs(request, leave_out, passed):
+        first = first or name
+        named = named or named_boxes(Path(name), boxes or {}, else_none=True) is not None
+        if named and request.quiet:
+            break
+        if pictures is not None:
+            count = _pictures(name, request)
+            pictures = None if count is None else pictures + count
+    if not named:
+        but = f", but {next(iter(boxes))}" if boxes else ""
+        raise UserError(
+            f"{request.boxes} names nothing that was given, as {first}{but}: give the file of its boxes"
+        )
     lines = []
-    taken = taken_by_auto() if detector == "auto" else detector
-    files = [name for name in inputs if not is_capture(name)]
-    photos = list_photos(files, leave_out, SUFFIXES | VIDEO_SUFFIXES)
-    if boxes is not None and taken in (None, FACE, NOBODY):
-        moving = (Path(name) for name in inputs if is_capture(name))
-        _check_named(chain(photos, moving), read_boxes(boxes), boxes)
-    if detector == "auto":
-        lines.append(f"--detector auto {_IN_WORDS.get(str(taken), f'takes {taken}')}")
-    if count := passed_over(files):
-        lines.append(f"passed over {count} of HEIC, which is not read: convert them to JPEG")
-    return Given(taken, tuple(lines))
+    if request.detector == "auto":
+        lines.append(f"--detector auto {_IN_WORDS.get(str(detector), f'takes {detector}')}")
+    if passed:
+        lines.append(
+            f"passed over {passed.total()} of HEIC, which is not read: convert them to JPEG"
+        )
+    return Given(detector, boxes, pictures, tuple(lines))
 
 
-def _check_named(paths: Iterable[Path], boxes: Mapping[str, Any], file: Path) -> None:
-    """That boxes are of one of the inputs at least."""
-    first = None
-    for path in paths:
-        if named_boxes(path, boxes, else_none=True) is not None:
-            return
-        first = first or path
-    but = f", but {next(iter(boxes))}" if boxes else ""
-    raise UserError(
-        f"{file} names nothing that was given, as {first}{but}: give the file of its boxes"
-    )
+def list_inputs(
+    request: Request, leave_out: Iterable[Path] = (), passed: Counter[str] | None = None
+) -> Iterator[str]:
+    """Names in order, of photographs each `every`-th; what does not exist is said at once.
+
+    Args:
+        leave_out, passed: as of `files.list_photos`.
+
+    Raises:
+        UserError: an input does not exist, fits nothing or has no photographs.
+    """
+    if request.every < 1:
+        raise UserError(f"every {request.every}th picture: give 1 or more")
+    out, known = tuple(leave_out), SUFFIXES | VIDEO_SUFFIXES
+    parts: list[Iterator[str]] = [
+        iter((given,)) if is_capture(given) else map(str, list_photos([given], out, known, passed))
+        for given in map(str, request.photos)
+    ]
+    return _thinned(chain.from_iterable(parts), request.every)
+
+
+def _thinned(names: Iterator[str], every: int) -> Iterator[str]:
+    number = 0
+    for name in names:
+        moving = is_capture(name) or is_video(name)
+        if moving or number % every == 0:
+            yield name
+        number += not moving
+
+
+def _pictures(name: str, request: Request) -> int | None:
+    """How many an input has; None: nobody knows."""
+    if is_capture(name):
+        return request.frames
+    if not is_video(name):
+        return 1
+    try:
+        with Video(name) as video:
+            return -(-video.count // request.every) or None
+    except UserError:
+        return 0
+
+
+class _Everywhere(Mapping[str, np.ndarray]):
+    """The same boxes for every photograph."""
+
+    def __init__(self, boxes: np.ndarray) -> None:
+        self.boxes = boxes
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.boxes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def _boxes(request: Request) -> Mapping[str, Any] | None:
+    if request.box is not None and request.boxes is not None:
+        raise UserError("give --box or --boxes, not both")
+    if request.box is not None:
+        return _Everywhere(_parse_box(request.box))
+    return None if request.boxes is None else read_boxes(request.boxes, request.detector_score)
+
+
+def _parse_box(text: str) -> np.ndarray:
+    """ "x,y,width,height" in px -> (1, 4).
+
+    Raises:
+        UserError: it is not four numbers, or no box.
+    """
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != 4:
+        raise UserError(f"--box {text}: write four numbers, x,y,width,height")
+    if not np.isfinite(values).all() or min(values[2:]) <= 0:
+        raise UserError(f"--box {text}: give x, y, width, height in px, the last two above 0")
+    return np.array([values], np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 
 from vitruvian import geometry
 from vitruvian.data.augment import Occluder, draw_occluders, hidden, paint_occluder
-from vitruvian.data.people import People
+from vitruvian.data.people import OWN_BOX, People
 from vitruvian.measure.protocols import Protocol
 from vitruvian.types import UserError
 
@@ -34,12 +34,14 @@ def occlude(people: People, occluders: Occluders | None) -> People:
     """The persons with shapes pasted on their photographs; a visible joint under one is occluded.
 
     Shapes depend on the seed and the person's key alone. They are 10 to 40 % of the box wide, which is
-    made square, and filled with a colour or with a part of the photograph that lies beside them. What the
-    data set itself marks as occluded stays so. A person without a box or a photograph has none.
+    made square, and filled with a colour or with a part of the photograph that lies beside them; the box
+    is the data set's also where a file's stands for it. What the data set itself marks as occluded stays
+    so. A person without a box or a photograph has none.
     """
     if occluders is None:
         return people
-    square = geometry.fit_aspect(people.box, 1, 1).astype(np.float64)
+    own = people.boxes.get(OWN_BOX, people.box)
+    square = geometry.fit_aspect(own, 1, 1).astype(np.float64)
     to_image = geometry.crop_to_image(square, _GRID, _GRID)  # (N, 2, 3)
     sizes = [_size(people, row) for row in range(len(people))]
 

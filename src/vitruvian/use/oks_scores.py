@@ -15,6 +15,7 @@ import numpy as np
 from vitruvian.data.coco_files import to_coco
 from vitruvian.data.coco_layout import annotation_files, subset_name
 from vitruvian.data.coco_skeleton import KEY, find_category
+from vitruvian.data.names import name_finder
 from vitruvian.data.people import People
 from vitruvian.measure.oks import match
 from vitruvian.measure.oks_resamples import estimates
@@ -22,7 +23,6 @@ from vitruvian.measure.protocols import Protocol
 from vitruvian.measure.result import Result
 from vitruvian.types import State, UserError
 from vitruvian.use.evaluate import SEED, truth_of
-from vitruvian.use.prediction_rows import name_finder
 from vitruvian.use.predictions import Predictions
 
 

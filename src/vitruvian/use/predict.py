@@ -91,7 +91,7 @@ class Model:
             boxes: (N, 4) x, y, width, height in px as in COCO, one closely around each person (the
                 model's margin is added); without, the whole photograph is one person's. Of many
                 photographs an iterable with an entry for each, of which None asks for a look; or,
-                of files, a mapping as `files.read_boxes` returns it.
+                of files, a mapping as `data.box_files.read_boxes` returns it.
             passes: 2 to 5 look again, around the joints that stood out in the whole photograph, until
                 that box is settled; None is what the model says. Boxes that are given are looked at once.
             flip: average with the answer for the mirrored crop.
@@ -230,7 +230,7 @@ def predict_photos(
     Args:
         model: see `load`.
         paths: files; taken as they are needed.
-        boxes: file name -> boxes, as `files.read_boxes` returns them and `Model.predict` takes
+        boxes: file name -> boxes, as `data.box_files.read_boxes` returns them and `Model.predict` takes
             them; a name may be any end of a path.
         passes: as in `Model.predict`.
         flip: as in `Model.predict`.

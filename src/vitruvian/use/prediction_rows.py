@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from vitruvian import geometry
+from vitruvian.data.names import name_finder
 from vitruvian.data.people import People
 from vitruvian.types import UserError
 from vitruvian.use.prediction_arrays import Found
@@ -99,28 +100,6 @@ def _check_count(path: Path, numbers: set[int], known: set[int]) -> None:
             )
 
 
-def name_finder(named: Iterable[tuple[str, int]]) -> Callable[[str], set[int]]:
-    """From a file's name, with or without folders, to the numbers of the photographs that it fits.
-
-    Args:
-        named: the photographs' names and numbers.
-    """
-    whole: dict[str, set[int]] = defaultdict(set)
-    ends: dict[str, set[int]] = defaultdict(set)
-    for name, number in named:
-        label = name.replace("\\", "/")
-        whole[label].add(number)
-        for end in _ends(label):
-            ends[end].add(number)
-
-    def find(name: str) -> set[int]:
-        plain = name.replace("\\", "/")
-        longer = next((whole[end] for end in (plain, *_ends(plain)) if end in whole), None)
-        return longer or ends.get(plain, set())
-
-    return find
-
-
 def _finder(path: Path, people: People) -> Callable[[str], int | str]:
     """From a file's name to the number of its photograph; or the name back."""
     photographs = name_finder(
@@ -136,12 +115,6 @@ def _finder(path: Path, people: People) -> Callable[[str], int | str]:
         return next(iter(numbers), name)
 
     return find
-
-
-def _ends(name: str) -> list[str]:
-    """a/b/c -> b/c, c"""
-    parts = name.split("/")
-    return ["/".join(parts[start:]) for start in range(1, len(parts))]
 
 
 # ---- persons -------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from vitruvian.data import open_data
-from vitruvian.data.boxes import as_learnt
+from vitruvian.data.box_files import read_boxes
+from vitruvian.data.detections import Fit, detected
 from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
 from vitruvian.data.union import union
@@ -32,6 +33,7 @@ from vitruvian.use.predict import Model, load, parted
 from vitruvian.use.predictions import Predictions, read_predictions
 from vitruvian.use.progress import Progress, watched
 from vitruvian.use.second_peaks import model_peaks
+from vitruvian.use.where import where_learnt
 
 _PUBLISHED_TRUTH = ("detections_our_format.mat", "gt_valid.mat")  # of MPII's validation persons
 
@@ -45,6 +47,7 @@ class Scored:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     peaks: Peaks | None = None  # None: not asked for
+    boxes: Fit | None = None  # how many persons have a box of the file asked for
 
     def to_dict(self) -> dict[str, Any]:
         """The first result's figures, and the others under `also`, as shares of one."""
@@ -52,6 +55,8 @@ class Scored:
         said: dict[str, Any] = {"notes": list(self.notes), "warnings": list(self.warnings)}
         if self.peaks is not None:
             said["peaks"] = self.peaks.to_dict()
+        if self.boxes is not None:
+            said["boxes"] = self.boxes.to_dict()
         return self.about | plain[0] | said | {"also": plain[1:]}
 
 
@@ -75,6 +80,7 @@ def score_model(
     subset: str | None,
     *,
     protocol: str | None = None,
+    boxes: Path | None = None,
     flip: bool = False,
     occluders: Occluders | None = None,
     peaks: bool = False,
@@ -84,32 +90,35 @@ def score_model(
 ) -> Scored:
     """The labelled joints' box first, then the whole image, then what `predict` does by itself.
 
-    A model that has learnt from whole photographs or faces is looked for there alone.
+    A model that has learnt from photographs or faces looks there alone.
 
     Args:
         data: several are put together in the model's joints; none is rendered figures.
+        boxes: a file of boxes, in which the model looks alone; see `detections.detected`.
         occluders: shapes to paste on the photographs; None: nothing.
         peaks: count second peaks of heatmaps too, where the first of these looks is.
         progress: of each look, told how many persons there are; None: nothing is said.
 
     Raises:
-        UserError: no such model, data set, subset or protocol, or none of the joints is
-            shared; for `peaks`, torch is not installed or the model has no heatmaps.
+        UserError: no such model, data set, subset or protocol, none of the joints is shared, or the
+            boxes do not fit; for `peaks`, torch is not installed or the model has no heatmaps.
     """
     model = load(name, device)
     chosen = None if protocol is None else find_protocol(protocol, PROTOCOLS)
-    if not data:
-        people, asked = figures(skeleton=model.info.skeleton), subset or "val"
-    else:
-        people = _together(data, chosen, model)
-        asked = subset_name(people, subset)
+    parts = _opened(data, chosen, model) if data else [figures(skeleton=model.info.skeleton)]
+    people, fit = _together(parts, model), None
+    asked = subset_name(people, subset) if data else subset or "val"
+    if boxes is not None:
+        people.subset(asked)  # which there must be
+        parts, fit = detected(parts, read_boxes(boxes), model.info.start, asked)
+        people = _together(parts, model)
     counted = None
     if peaks:
-        seen = occlude(_where_learnt(model, people.subset(asked)), occluders)
+        seen = occlude(where_learnt(people.subset(asked), model.info), occluders)
         counted = model_peaks(model, seen, flip=flip, device=device, workers=workers)
     results = score_people(
-        model, people, asked, protocol=chosen, flip=flip, occluders=occluders, workers=workers,
-        progress=progress,
+        model, people, asked, protocol=chosen, own_looks=fit is None, flip=flip, occluders=occluders,
+        workers=workers, progress=progress,
     )  # fmt: skip
     upto = model.info.predict.upto
     settings = [text for text in parted(name)[1] if not text.startswith("predict.upto=")]
@@ -117,19 +126,20 @@ def score_model(
     notes = label_notes(people, asked, results[0].protocol)
     if subset is None:
         notes += learnt_notes({name: len(rows) for name, rows in people.subsets.items()}, asked)
-    return Scored(tuple(results), _about(people, asked, model=named), notes, peaks=counted)
+    notes += (fit.line(),) if fit else ()
+    about = _about(people, asked, model=named)
+    return Scored(tuple(results), about, notes, peaks=counted, boxes=fit)
 
 
-def _together(data: Sequence[str], protocol: Protocol | None, model: Model) -> People:
+def _opened(data: Sequence[str], protocol: Protocol | None, model: Model) -> list[People]:
     """The data sets, with the protocol's left, or the model's where that is the observer's."""
     own: Convention = "OC" if model.info.convention == "OC" else ""
     wanted = protocol.convention if protocol else own
-    parts = [open_data(argument, wanted or None) for argument in data]
+    return [open_data(argument, wanted or None) for argument in data]
+
+
+def _together(parts: Sequence[People], model: Model) -> People:
     return parts[0] if len(parts) == 1 else union(parts, model.info.skeleton)
-
-
-def _where_learnt(model: Model, people: People) -> People:
-    return as_learnt(people, model.info.start, model.info.predict.face_factor)
 
 
 def score_people(
@@ -138,18 +148,23 @@ def score_people(
     subset: str,
     *,
     protocol: Protocol | None = None,
+    own_looks: bool = True,
     flip: bool = False,
     occluders: Occluders | None = None,
     workers: int = 2,
     progress: Callable[[int], Progress] | None = None,
 ) -> list[Result]:
-    """As `score_model`, for what is open already."""
+    """As `score_model`, for what is open already.
+
+    Args:
+        own_looks: score also what a model does by itself in whole photographs.
+    """
     info, asked = model.info, people.subset(subset)
-    chosen = _where_learnt(model, asked)
+    chosen = where_learnt(asked, info)
     train = people.subset("train") if "train" in people.subsets else None
-    trained_on = train if train is None else _where_learnt(model, train)
+    trained_on = train if train is None else where_learnt(train, info)
     looks: list[Look] = ["labelled"]
-    if chosen.whole and chosen is asked:
+    if own_looks and chosen.whole and chosen is asked:
         looks.append("image")
         looks += ["found"] if info.predict.passes > 1 else []
     results = []

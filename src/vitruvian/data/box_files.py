@@ -1,0 +1,164 @@
+"""Boxes that somebody's detector or hand has put about people, in files.
+
+JSON, a list of        {"file_name", "bbox"}, and "score" where there is one
+    COCO's results     {"image_id", "category_id", "bbox", "score"}; of category 1, persons, alone
+    COCO's labels      {"images", "annotations"}, of the category "person" where there is one
+CSV                    file,x,y,w,h
+
+`bbox` is x, y, width, height in px, x and y those of the first pixel. The score of a row with keypoints is
+the pose's, not the box's.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vitruvian import geometry
+from vitruvian.data.coco_facts import MARGIN
+from vitruvian.data.coco_skeleton import KEY
+from vitruvian.data.names import number_of
+from vitruvian.types import UserError
+
+PERSON = 1  # the category of persons in COCO's results
+_SURE = float("inf")  # the score of a box that has none
+
+
+@dataclass(frozen=True, eq=False)
+class BoxFile(Mapping[str, np.ndarray]):
+    """The boxes (N, 4) of photographs, as in COCO, by their names; those with a higher score first.
+
+    Where the file has numbers for names, a name that is that number finds them, see `names.number_of`.
+    """
+
+    path: Path
+    named: dict[str, np.ndarray]
+    numbered: dict[int, np.ndarray]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name in self.named:
+            return self.named[name]
+        number = None if "/" in name else number_of(name)
+        if number is None or number not in self.numbered:
+            raise KeyError(name)
+        return self.numbered[number]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.named
+        yield from map(str, self.numbered)
+
+    def __len__(self) -> int:
+        return len(self.named) + len(self.numbered)
+
+
+def read_boxes(path: Path | str, least: float = 0.0) -> BoxFile:
+    """The boxes of a file. A photograph all of whose boxes are left out has none, and is known.
+
+    Args:
+        least: boxes with a lower score are left out.
+
+    Raises:
+        UserError: the file cannot be read, a row is no box, the message names it, or nobody is a person.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({type(error).__name__}): check the file") from None
+    rows = list(_csv_rows(text) if path.suffix.lower() == ".csv" else _json_rows(text, path))
+    if (others := sum(row.other for row in rows)) and others == len(rows):
+        raise UserError(
+            f"{path} has no box of a person: none of its {others} rows has category_id {PERSON}"
+        )
+    boxes: dict[str | int, list[tuple[float, list[float]]]] = {}
+    for row in rows:
+        kept = boxes.setdefault(row.photo, [])
+        if not row.other and row.box is not None:
+            box = _checked(row, path)
+            if row.score >= least:
+                kept.append((row.score, box))
+    sorted_boxes = {photo: _by_score(of) for photo, of in boxes.items()}
+    named = {photo: of for photo, of in sorted_boxes.items() if isinstance(photo, str)}
+    numbered = {photo: of for photo, of in sorted_boxes.items() if isinstance(photo, int)}
+    return BoxFile(path, named, numbered)
+
+
+class _Row(NamedTuple):
+    where: str  # it stands
+    photo: str | int  # a file's name, or COCO's number
+    box: Any  # four numbers if all is well; None: a photograph without persons
+    score: float = _SURE
+    other: bool = False  # it is of something else than a person
+
+
+def _checked(row: _Row, path: Path) -> list[float]:
+    try:
+        values = [float(value) for value in row.box]
+    except (TypeError, ValueError):
+        values = []
+    if len(values) != 4 or not np.isfinite(values).all() or min(values[2:]) <= 0 or row.photo == "":
+        said = f"file {row.photo!r}, box {row.box!r}"
+        raise UserError(f"{path}, {row.where}: {said} is no name with x, y, width, height > 0")
+    return values
+
+
+def _by_score(boxes: list[tuple[float, list[float]]]) -> np.ndarray:
+    ordered = sorted(boxes, key=lambda box: -box[0])  # those without scores stay as they are
+    return np.array([box for _, box in ordered], np.float64).reshape(-1, 4)
+
+
+def _csv_rows(text: str) -> Iterator[_Row]:
+    for number, row in enumerate(csv.reader(text.splitlines()), 1):
+        cells = [cell.strip() for cell in row]
+        if not any(cells) or (number == 1 and cells[0].lower() in ("file", "file_name")):
+            continue
+        yield _Row(f"line {number}", cells[0], cells[1:])
+
+
+def _json_rows(text: str, path: Path) -> Iterator[_Row]:
+    try:
+        values = json.loads(text)
+        if isinstance(values, list):
+            for number, row in enumerate(values, 1):
+                other = "image_id" in row and row.get("category_id", PERSON) != PERSON
+                box = row.get("bbox", ())
+                yield _Row(f"row {number}", _photo(row), box, _score(row), other)
+        else:
+            yield from _coco_rows(values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        forms = 'a list of {"file_name" or "image_id", "bbox"}, or {"images", "annotations"}'
+        raise UserError(f"{path} ({type(error).__name__}: {error}) is not {forms}") from None
+
+
+def _photo(row: dict[str, Any]) -> str | int:
+    """The name of a row's photograph, else its number; "" where it has neither."""
+    if name := row.get("file_name"):
+        return str(name)
+    number = row.get("image_id")
+    return number if type(number) is int else ""
+
+
+def _score(row: dict[str, Any]) -> float:
+    score = row.get("score")
+    known = isinstance(score, int | float) and np.isfinite(score) and "keypoints" not in row
+    return float(score) if score is not None and known else _SURE
+
+
+def _coco_rows(values: dict[str, Any]) -> Iterator[_Row]:
+    names = {image["id"]: str(image["file_name"]) for image in values["images"]}
+    yield from (_Row("images", name, None) for name in names.values())
+    categories = values.get("categories", ())
+    persons = {c["id"] for c in categories if c.get("name") == "person"}
+    for number, row in enumerate(values["annotations"], 1):
+        if not persons or row.get("category_id") in persons:
+            box = row["bbox"]
+            if KEY in values and "margin" not in row.get(KEY, {}):  # ours, with its margin
+                box = geometry.grow(np.array([box], np.float64), 1 / MARGIN)[0]
+            photo = names.get(row["image_id"], "")
+            yield _Row(f"annotation {number}", photo, box, _score(row))

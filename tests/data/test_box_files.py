@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vitruvian.data.box_files import read_boxes
@@ -37,11 +38,11 @@ COCO_FILE = {
 def test_read_boxes(tmp_path: Path, name: str, text: str, expected: dict[str, int]) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     boxes = read_boxes(tmp_path / name)
-    assert {file: of.shape for file, of in boxes.items()} == {
+    assert {file: of[:, :4].shape for file, of in boxes.items()} == {
         file: (count, 4) for file, count in expected.items()
     }
     if "a.jpg" in boxes:
-        assert boxes["a.jpg"][0].tolist() == [1, 2, 3, 4]
+        assert boxes["a.jpg"][0, :4].tolist() == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -141,11 +142,20 @@ def test_boxes_without_a_score_are_kept(tmp_path: Path) -> None:
     rows = [{"file_name": "a.jpg", "bbox": [x, 2, 3, 4], "score": x / 10} for x in (1, 4, 8)]
     rows[1].pop("score")
     (tmp_path / "b.json").write_text(json.dumps(rows))
-    assert starts(read_boxes(tmp_path / "b.json", 0.5)["a.jpg"]) == [4, 8]
+    kept = read_boxes(tmp_path / "b.json", 0.5)["a.jpg"]
+    assert starts(kept) == [4, 8]
+    np.testing.assert_array_equal(kept[:, 4], [np.nan, 0.8])
     for row in rows:
         row.pop("score", None)
     (tmp_path / "b.json").write_text(json.dumps(rows))
-    assert starts(read_boxes(tmp_path / "b.json", 0.5)["a.jpg"]) == [1, 4, 8]
+    kept = read_boxes(tmp_path / "b.json", 0.5)["a.jpg"]
+    assert starts(kept) == [1, 4, 8] and kept.shape == (3, 4)
+
+
+def test_scores_in_percent_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text(json.dumps([detection(785, 1, 0.9), detection(785, 2, 87)]))
+    with pytest.raises(UserError, match="row 2: score 87 is not from 0 to 1"):
+        read_boxes(tmp_path / "b.json")
 
 
 def test_names_and_numbers() -> None:

@@ -164,11 +164,29 @@ def test_arrays_that_are_no_photographs(photo: np.ndarray) -> None:
     [([[1, 2, 3]], "rows of four"), ("abc", "rows of four"), (5, "rows of four"),
      ([[1, 2], [3, 4]], "rows of four"), ([[1, 2, 3, 4], [5, 6]], "rows of four"),
      ([[1, 2, 3, 4], [1, 2, 0, 4]], "box 2"), ([[1, 2, float("nan"), 4]], "box 1"),
-     ([[1, 2, 3, -4]], "box 1")],
+     ([[1, 2, 3, -4]], "box 1"), ([[1, 2, 3, 4, 5, 6]], "rows of four"),
+     ([[1, 2, 3, 4, 1], [1, 2, 3, 4, 1.5]], "box 2 has score 1.5")],
 )  # fmt: skip
 def test_boxes_that_are_none(boxes: object, words: str) -> None:
     with pytest.raises(UserError, match=words):
         MODEL.predict(np.zeros((9, 9, 3), np.uint8), boxes)
+
+
+def test_boxes_with_scores(tmp_path: Path) -> None:
+    path = save(dots((90, 80), (20, 30), (42, 34), (26, 61)), tmp_path / "a.png")
+    boxes = np.array([[10, 20, 50, 60, 0.25], [15, 25, 40, 50, np.nan]])
+    poses = MODEL.predict(path, boxes)
+    plain = MODEL.predict(path, boxes[:, :4])
+    np.testing.assert_array_equal(poses.xy, plain.xy)
+    np.testing.assert_array_equal(poses.box, plain.box)
+    ours, theirs = poses.to_coco(), plain.to_coco()
+    assert ours[0]["score"] == pytest.approx(theirs[0]["score"] / 4, abs=1e-3) != 0
+    assert ours[1] == theirs[1]
+    other = save(dots((90, 80), (20, 30), (42, 34), (26, 61)), tmp_path / "b.png")
+    mixed = list(MODEL.predict([path, other], [boxes, boxes[:, :4]]))
+    assert [row["score"] for one in mixed for row in one.to_coco()] == [
+        row["score"] for row in ours + theirs
+    ]
 
 
 def test_no_boxes_no_poses() -> None:

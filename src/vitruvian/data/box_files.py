@@ -34,6 +34,7 @@ _SURE = float("inf")  # the score of a box that has none
 class BoxFile(Mapping[str, np.ndarray]):
     """The boxes (N, 4) of photographs, as in COCO, by their names; those with a higher score first.
 
+    Where a photograph's boxes have scores they are (N, 5): a score from 0 to 1 is the last, or NaN.
     Where the file has numbers for names, a name that is that number finds them, see `names.number_of`.
     """
 
@@ -64,7 +65,8 @@ def read_boxes(path: Path | str, least: float = 0.0) -> BoxFile:
         least: boxes with a lower score are left out.
 
     Raises:
-        UserError: the file cannot be read, a row is no box, the message names it, or nobody is a person.
+        UserError: the file cannot be read, a row is no box or its score is not from 0 to 1, the message
+            names it, or nobody is a person.
     """
     path = Path(path)
     try:
@@ -105,12 +107,20 @@ def _checked(row: _Row, path: Path) -> list[float]:
     if len(values) != 4 or not np.isfinite(values).all() or min(values[2:]) <= 0 or row.photo == "":
         said = f"file {row.photo!r}, box {row.box!r}"
         raise UserError(f"{path}, {row.where}: {said} is no name with x, y, width, height > 0")
+    if row.score != _SURE and not 0 <= row.score <= 1:
+        raise UserError(
+            f"{path}, {row.where}: score {row.score:g} is not from 0 to 1: scale scores"
+        )
     return values
 
 
 def _by_score(boxes: list[tuple[float, list[float]]]) -> np.ndarray:
     ordered = sorted(boxes, key=lambda box: -box[0])  # those without scores stay as they are
-    return np.array([box for _, box in ordered], np.float64).reshape(-1, 4)
+    rows = np.array([box for _, box in ordered], np.float64).reshape(-1, 4)
+    score = np.array([score for score, _ in ordered], np.float64)
+    if np.isinf(score).all():
+        return rows
+    return np.column_stack([rows, np.where(np.isinf(score), np.nan, score)])
 
 
 def _csv_rows(text: str) -> Iterator[_Row]:

@@ -203,7 +203,7 @@ def _by_image(people: People, file: BoxFile) -> dict[int, np.ndarray]:
                     f"{file.path}: {name!r} is the second name in it that fits {label}: name "
                     "photographs as the data set does"
                 )
-            found[image] = geometry.boxes_of_pixels(boxes)
+            found[image] = geometry.boxes_of_pixels(boxes[:, :4])
     return found
 
 

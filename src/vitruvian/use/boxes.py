@@ -1,4 +1,4 @@
-"""Where to look for a person a second time."""
+"""Boxes of persons: their scores, and where to look a second time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from vitruvian import geometry
 ENOUGH_JOINTS = 3
 SHARE = 0.5  # of the median of a person's scores above 0: from there a joint says where to look
 SETTLED = 0.9  # overlap of two boxes, from which the second would show what the first has shown
+
+
+def parted_boxes(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (N, 4 or 5) with or without scores -> boxes (N, 4), scores (N,), NaN: it has none."""
+    unknown = np.full(len(boxes), np.nan, np.float32)
+    return boxes[:, :4], boxes[:, 4] if boxes.shape[1] == 5 else unknown
 
 
 def closer_boxes(

@@ -13,7 +13,7 @@ import numpy as np
 from vitruvian import geometry
 from vitruvian.data.photos import cut, read_photo, reduction_for
 from vitruvian.types import Poses, UserError
-from vitruvian.use.boxes import closer_boxes
+from vitruvian.use.boxes import closer_boxes, parted_boxes
 from vitruvian.use.faces import find_face
 from vitruvian.use.poses import USER, PhotoPoses
 
@@ -57,7 +57,7 @@ def factor_for(
     size: tuple[int, ...], boxes: np.ndarray | None, passes: int, crop: tuple[int, int]
 ) -> int:
     """How many times smaller a photograph may be decoded; a second look may be twice as close."""
-    box = geometry.whole_image(*size)[None] if boxes is None else boxes
+    box = geometry.whole_image(*size)[None] if boxes is None else boxes[:, :4]
     to_image = geometry.crop_to_image(geometry.fit_aspect(box, *crop), *crop)
     factor = min((reduction_for(matrix) for matrix in to_image), default=8)
     return max(1, factor // 2) if boxes is None and passes > 1 else factor
@@ -76,9 +76,9 @@ def poses_in(
 ) -> list[PhotoPoses]:
     """The poses of several photographs, their persons together in batches.
 
-    `boxes` are as in `types`, None is the whole photograph, or a face in it where the model has learnt
-    from faces or `faces` are asked for; `each` may map with threads; `sources` says of each photograph
-    where its boxes come from, if not from the user.
+    `boxes` are as in `types`, perhaps with scores as a fifth column; None is the whole photograph, or a
+    face in it where the model has learnt from faces or `faces` are asked for; `each` may map with
+    threads; `sources` says of each photograph where its boxes come from, if not from the user.
     """
     face = model.info.predict.face_factor
     starts = [
@@ -86,8 +86,10 @@ def poses_in(
         for photo, of in zip(photos, boxes, strict=True)
     ]
     asked = [start[0] if start else of for start, of in zip(starts, boxes, strict=True)]
-    owner = np.repeat(np.arange(len(photos)), [len(of) for of in asked if of is not None])
-    box = np.concatenate([np.zeros((0, 4), np.float32), *(of for of in asked if of is not None)])
+    parts = [parted_boxes(of) for of in asked if of is not None]
+    owner = np.repeat(np.arange(len(photos)), [len(of) for of, _ in parts])
+    box = np.concatenate([np.zeros((0, 4), np.float32), *(of for of, _ in parts)])
+    box_score = np.concatenate([np.zeros(0, np.float32), *(sure for _, sure in parts)])
     whole = np.array([of is None for of in boxes], bool)[owner]  # nobody gave a box
     source = [
         start[1] if start else sources[i] if sources else USER for i, start in enumerate(starts)
@@ -110,7 +112,7 @@ def poses_in(
     for i, photo in enumerate(photos):
         one = Poses(xy[owner == i], score[owner == i], box[owner == i])
         said = tuple(persons[k] for k in np.flatnonzero(owner == i))
-        poses.append(_described(model, one, said, photo.path))
+        poses.append(_described(model, one, said, photo.path, box_score[owner == i]))
     return poses
 
 
@@ -126,11 +128,15 @@ def sighting(
 
 
 def _described(
-    model: Model, poses: Poses, source: tuple[str, ...], path: Path | None
+    model: Model,
+    poses: Poses,
+    source: tuple[str, ...],
+    path: Path | None,
+    box_score: np.ndarray | None = None,
 ) -> PhotoPoses:
     return PhotoPoses(
         poses.xy, poses.score, poses.box, model.info.skeleton, model.info.predict.threshold,
-        source, name=str(path or ""), photo=path,
+        source, box_score, name=str(path or ""), photo=path,
     )  # fmt: skip
 
 

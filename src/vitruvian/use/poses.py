@@ -24,11 +24,15 @@ class PhotoPoses(Poses):
     `source` says of each box where it came from: "user"; "detector:NAME"; "face" or "image" (the
     whole photograph), "image+pass2" after a second look around what was found there; "track", a box
     that follows the person from the frame before.
+
+    A row of results has the mean of the joints' scores, times the box's where that is known: much as
+    the published code of Simple Baselines ranks COCO's results.
     """
 
     skeleton: Skeleton
     threshold: float  # of a score, below which a joint is not sure
     source: tuple[str, ...]  # one for each person
+    box_score: np.ndarray | None = None  # (N,), of a detector, 0 to 1; NaN or None: not known
     identity: tuple[int, ...] | None = None  # of a video: who it is, from 1
     name: str = ""  # of the file
     photo: np.ndarray | Path | None = None  # to draw on
@@ -91,7 +95,7 @@ def person_rows(poses: Poses, image_id: int, file_name: str) -> list[dict[str, A
             "file_name": file_name,
             "category_id": 1,
             "keypoints": _rounded(np.column_stack([xy, score]).ravel()),
-            "score": _rounded(score.mean()),
+            "score": _rounded(score.mean() * _box_score(poses, i)),
             "bbox": _rounded(box + np.array([0.5, 0.5, 0, 0])),
         }
         if isinstance(poses, PhotoPoses):
@@ -102,6 +106,12 @@ def person_rows(poses: Poses, image_id: int, file_name: str) -> list[dict[str, A
                 row["track_id"] = poses.identity[i]
         rows.append(row)
     return rows
+
+
+def _box_score(poses: Poses, person: int) -> float:
+    """1 where it is not known."""
+    known = poses.box_score if isinstance(poses, PhotoPoses) else None
+    return 1.0 if known is None or np.isnan(known[person]) else float(known[person])
 
 
 def _rounded(values: Any) -> Any:

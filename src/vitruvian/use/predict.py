@@ -89,7 +89,8 @@ class Model:
             photo: RGB (H, W, 3) or grey (H, W) uint8, or the name of a file; or any iterable of these,
                 an array (N, H, W, 3) too, which is taken as it is needed: memory does not grow.
             boxes: (N, 4) x, y, width, height in px as in COCO, one closely around each person (the
-                model's margin is added); without, the whole photograph is one person's. Of many
+                model's margin is added), or (N, 5), the box's score from 0 to 1 behind them, by which
+                results are ranked; without, the whole photograph is one person's. Of many
                 photographs an iterable with an entry for each, of which None asks for a look; or,
                 of files, a mapping as `data.box_files.read_boxes` returns it.
             passes: 2 to 5 look again, around the joints that stood out in the whole photograph, until
@@ -274,13 +275,14 @@ def find_in_photos(
 def detected(
     detector: Detector | None, photos: list[look.Photo], boxes: list[np.ndarray | None]
 ) -> tuple[list[np.ndarray | None], list[str]]:
-    """Boxes of `types` for those photographs that have none, and where each photograph's come from."""
+    """Boxes for those photographs that have none, with scores, and where each photograph's come from."""
     if detector is None:
         return boxes, [USER] * len(boxes)
     bare = [i for i, of in enumerate(boxes) if of is None]
-    found = dict(zip(bare, detector([photos[i].pixels for i in bare]), strict=True)) if bare else {}
+    answers = detector([photos[i].pixels for i in bare]) if bare else []
+    found = {i: np.column_stack(answer) for i, answer in zip(bare, answers, strict=True)}
     sources = [f"detector:{detector.name}" if i in found else USER for i in range(len(boxes))]
-    return [found[i][0] if i in found else of for i, of in enumerate(boxes)], sources
+    return [found.get(i, of) for i, of in enumerate(boxes)], sources
 
 
 def _checked_passes(model: Model, passes: int | None) -> int:

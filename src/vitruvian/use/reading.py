@@ -18,6 +18,9 @@ from vitruvian.use.look import Photo, factor_for
 
 Photograph = np.ndarray | str | Path
 _NO_MORE = object()
+_FORM = (
+    "boxes are rows of four numbers, x, y, width, height in px, or of five, the box's score last"
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Want:
     """What is to be read of a file; or why it cannot be."""
 
     path: Path
-    boxes: np.ndarray | None = None  # as in `types`
+    boxes: np.ndarray | None = None  # as `checked_boxes` returns them
     size: tuple[int, ...] = (0, 0)  # height, width in px
     factor: int = 1
     picture: bool = False  # the photograph in full as well
@@ -158,27 +161,30 @@ def read(want: Want) -> Item:
 
 
 def checked_boxes(boxes: Any) -> np.ndarray:
-    """Boxes (N, 4) as in COCO -> boxes (N, 4) as in `types`.
+    """Boxes (N, 4) as in COCO -> boxes (N, 4) as in `types`; scores, a fifth column, stay as they are.
 
     Raises:
-        UserError: another shape, or a box without four finite numbers or without area.
+        UserError: another shape, a box without four finite numbers or without area, or a score that is
+            not from 0 to 1 (NaN: a box has none).
     """
     try:
         with np.errstate(over="ignore"):  # then it is not finite, which is what is wrong with it
             asked = np.array(boxes, np.float32, ndmin=2)
     except (TypeError, ValueError):
-        raise UserError("boxes are rows of four numbers: x, y, width, height in px") from None
+        raise UserError(_FORM) from None
     asked = asked if asked.size else np.zeros((0, 4), np.float32)
-    if asked.ndim != 2 or asked.shape[1] != 4:
-        raise UserError("boxes are rows of four numbers: x, y, width, height in px")
+    if asked.ndim != 2 or asked.shape[1] not in (4, 5):
+        raise UserError(_FORM)
     for number, box in enumerate(asked, 1):
-        if not np.isfinite(box).all() or box[2:].min() <= 0:
+        if not np.isfinite(box[:4]).all() or box[2:4].min() <= 0:
             raise UserError(f"box {number} is {box.tolist()}: give x, y, width, height in px > 0")
-    return geometry.boxes_of_pixels(asked)
+        if np.any((box[4:] < 0) | (box[4:] > 1)):
+            raise UserError(f"box {number} has score {box[4]:g}: give 0 to 1 as the fifth number")
+    return np.concatenate([geometry.boxes_of_pixels(asked[:, :4]), asked[:, 4:]], 1)
 
 
 def boxes_for(photo: Photograph, boxes: Any, else_none: bool = False) -> np.ndarray | None:
-    """The boxes (N, 4) as in `types` of one photograph; `boxes` may be a mapping of file names.
+    """The `checked_boxes` of one photograph; `boxes` may be a mapping of file names.
 
     Raises:
         UserError: a mapping does not have it, or names an array; or they are no boxes.
@@ -191,7 +197,7 @@ def boxes_for(photo: Photograph, boxes: Any, else_none: bool = False) -> np.ndar
 
 
 def check_on_photo(boxes: np.ndarray | None, size: tuple[int, ...], name: str = "") -> None:
-    """Boxes (N, 4) as in `types` of a photograph of a size (height, width).
+    """Boxes (N, 4 or 5) as in `types` of a photograph of a size (height, width).
 
     Raises:
         UserError: one of them lies outside; `name` stands before what is said.
@@ -199,7 +205,7 @@ def check_on_photo(boxes: np.ndarray | None, size: tuple[int, ...], name: str = 
     if boxes is None:
         return
     height, width = size
-    low, high = boxes[:, :2], boxes[:, :2].astype(np.float64) + boxes[:, 2:]
+    low, high = boxes[:, :2], boxes[:, :2].astype(np.float64) + boxes[:, 2:4]
     whole = geometry.whole_image(height, width)
     outside = (low >= whole[:2] + whole[2:]).any(1) | (high <= whole[:2]).any(1)
     if outside.any():

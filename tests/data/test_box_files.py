@@ -149,7 +149,8 @@ def test_boxes_without_a_score_are_kept(tmp_path: Path) -> None:
         row.pop("score", None)
     (tmp_path / "b.json").write_text(json.dumps(rows))
     kept = read_boxes(tmp_path / "b.json", 0.5)["a.jpg"]
-    assert starts(kept) == [1, 4, 8] and kept.shape == (3, 4)
+    assert starts(kept) == [1, 4, 8]
+    assert kept.shape == (3, 4)
 
 
 def test_scores_in_percent_are_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from vitruvian.data.boxes import (
     looks,
     start_from,
 )
-from vitruvian.data.people import People, hold_out
+from vitruvian.data.people import OWN_BOX, People, hold_out
 from vitruvian.skeleton import LSP, Skeleton
 from vitruvian.types import State, UserError
 
@@ -56,7 +56,7 @@ def test_the_factor_holds_all_joints_of_the_training() -> None:
 def test_start_from_a_face() -> None:
     started = start_from(people(), "face")
     np.testing.assert_allclose(started.box[1], [-35, -35, 80, 80])
-    np.testing.assert_array_equal(started.boxes["data"], people().box)
+    np.testing.assert_array_equal(started.boxes[OWN_BOX], people().box)
     assert np.isnan(started.box[2]).all()  # nobody to train on
     twice = start_from(people(), "face", 2)
     np.testing.assert_allclose(twice.box[0], [-15, -19, 60, 60])
@@ -82,7 +82,7 @@ def test_start_from_the_centre() -> None:
     started = start_from(people(), "centre")
     np.testing.assert_array_equal(started.box, np.tile([-69.5, -74.5, 178, 178], (3, 1)))
     assert started.box_words == "178 px about the photograph's centre, square"
-    np.testing.assert_array_equal(started.boxes["data"], people().box)
+    np.testing.assert_array_equal(started.boxes[OWN_BOX], people().box)
     learnt = as_learnt(people(), "centre")
     np.testing.assert_array_equal(learnt.box, started.box)
     assert learnt.box_words == started.box_words

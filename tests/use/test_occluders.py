@@ -9,6 +9,7 @@ import pytest
 
 import drawn
 from vitruvian import geometry
+from vitruvian.data.boxes import as_learnt
 from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.synthetic import figures
 from vitruvian.measure.intervals import differences
@@ -68,6 +69,14 @@ def test_the_data_set_is_left_as_it_was(people):
     assert set(np.unique(seen.state)) == {State.OCCLUDED, State.VISIBLE}
     assert "4 pasted on each person, seed 0" in seen.provenance
     assert occlude(people, None) is people
+
+
+def test_shapes_lie_where_the_person_is_wherever_it_is_looked_for(people):
+    """As `compare` pastes them, so `eval` of a model that looks in whole photographs."""
+    plain, whole = occlude(people, FOUR), occlude(as_learnt(people, "image"), FOUR)
+    assert (whole.box != plain.box).any()
+    for row in range(3):
+        np.testing.assert_array_equal(whole.photo(row, 1)[0], plain.photo(row, 1)[0])
 
 
 def test_only_visible_joints_become_hidden(people):

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from vitruvian import geometry
-from vitruvian.data.people import People
+from vitruvian.data.people import OWN_BOX, People
 from vitruvian.measure.protocols import IMAGE_BOX, LABELLED_BOX
 from vitruvian.types import State, UserError
 
@@ -163,5 +163,5 @@ def as_learnt(people: People, start: str, factor: float | None = None) -> People
 
 
 def _looked_for_in(people: People, box: np.ndarray, words: str) -> People:
-    boxes = {"data": people.box} | people.boxes
+    boxes = {OWN_BOX: people.box} | people.boxes
     return replace(people, box=box, box_words=words, boxes=boxes)

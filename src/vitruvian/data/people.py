@@ -15,7 +15,7 @@ from vitruvian.types import Convention, State, UserError
 # (row, factor) -> RGB uint8 (H, W, 3) and the factor, 1 to `factor`, by which it was decoded smaller.
 Photo = Callable[[int, int], tuple[np.ndarray, int]]
 
-OWN_BOX = "own"  # in `boxes`: the data set's `box`, where a file's stands for it
+OWN_BOX = "own"  # in `boxes`: the data set's `box`, where another stands for it
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ def occlude(people: People, occluders: Occluders | None) -> People:
 
     Shapes depend on the seed and the person's key alone. They are 10 to 40 % of the box wide, which is
     made square, and filled with a colour or with a part of the photograph that lies beside them; the box
-    is the data set's also where a file's stands for it. What the data set itself marks as occluded stays
-    so. A person without a box or a photograph has none.
+    is the data set's also where it is looked for elsewhere. What the data set itself marks as occluded
+    stays so. A person without a box or a photograph has none.
     """
     if occluders is None:
         return people

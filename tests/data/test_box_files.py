@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,10 +154,37 @@ def test_boxes_without_a_score_are_kept(tmp_path: Path) -> None:
     assert kept.shape == (3, 4)
 
 
-def test_scores_in_percent_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "b.json").write_text(json.dumps([detection(785, 1, 0.9), detection(785, 2, 87)]))
-    with pytest.raises(UserError, match="row 2: score 87 is not from 0 to 1"):
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [(87, "87"), (-0.1, "-0.1"), ("sure", "nan"), (float("inf"), "nan"), ([1], "nan")],
+)
+def test_scores_that_are_none(tmp_path: Path, score: Any, said: str) -> None:
+    (tmp_path / "b.json").write_text(json.dumps([detection(785, 1, 0.9), detection(785, 2, score)]))
+    with pytest.raises(UserError, match=f"row 2: score {said} is not from 0 to 1"):
         read_boxes(tmp_path / "b.json")
+
+
+def test_numbers_as_others_write_them(tmp_path: Path) -> None:
+    rows = [
+        {"image_id": 785.0, "category_id": "1", "bbox": ["3", 2, 3, 4], "score": "0.25"},
+        {"image_id": "785", "category_id": 1.0, "bbox": [5, 2, 3, 4], "score": 0.5},
+        {"image_id": None, "category_id": 3, "bbox": [5, 2, 3, 4], "score": 0.5},
+    ]
+    (tmp_path / "b.json").write_text(json.dumps(rows))
+    boxes = read_boxes(tmp_path / "b.json")
+    assert list(boxes) == ["785"]
+    assert boxes["785.jpg"].tolist() == [[5, 2, 3, 4, 0.5], [3, 2, 3, 4, 0.25]]
+    (tmp_path / "b.csv").write_text("a.jpg,1,2,3,4,0.5\na.jpg,9,2,3,4,\n")
+    np.testing.assert_array_equal(
+        read_boxes(tmp_path / "b.csv")["a.jpg"], [[9, 2, 3, 4, np.nan], [1, 2, 3, 4, 0.5]]
+    )
+
+
+def test_a_number_is_no_video(tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text(json.dumps([detection(785, 1, 0.9)]))
+    boxes = read_boxes(tmp_path / "b.json")
+    assert "785.mp4" not in boxes
+    assert "785.jpg" in boxes
 
 
 def test_names_and_numbers() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from vitruvian.data.box_files import read_boxes
 from vitruvian.data.boxes import as_learnt, start_from
+from vitruvian.data.coco_facts import RENUMBERED
 from vitruvian.data.detections import Detections, Fit, detected
 from vitruvian.data.people import OWN_BOX, People
 from vitruvian.data.union import union
@@ -198,6 +199,20 @@ def test_a_union_is_looked_up_part_by_part(given: Any) -> None:
     np.testing.assert_array_equal(both.boxes[OWN_BOX], np.concatenate([crowd().box, other.box]))
 
 
+def test_a_file_that_means_two_data_sets(given: Any) -> None:
+    """7 is 0007.jpg of both; beside COCO numbers are COCO's, and where it renumbered, nobody's."""
+    rows = row(7, 10, 10, 21, 41)
+    with pytest.raises(UserError, match="7 fits photographs of crowd and of other: give one of"):
+        detected([crowd(), crowd("other")], given(rows), "data")
+    coco = crowd("coco", image=np.array([3, 3, 7]))
+    parts, fit = detected([crowd(), coco], given(rows), "data")
+    assert fit.fitted == 1
+    assert OWN_BOX in parts[1].boxes
+    np.testing.assert_array_equal(parts[0].box, crowd().box)
+    with pytest.raises(UserError, match="name photographs by file_name"):
+        detected([replace(coco, provenance=f"x; {RENUMBERED}")], given(rows), "data")
+
+
 # ---- faces ---------------------------------------------------------------------------------------
 
 
@@ -205,7 +220,7 @@ def test_faces_take_the_place_of_those_about_eyes(given: Any) -> None:
     """Both faces lie in both persons' boxes; whose they are, the eyes say. 16 x 20 px become 20 x 20."""
     file = given(row(12, 40, 4, 20, 20), row(12, 12, 4, 16, 20), name="f.json")
     found, fit = detected([heads()], file, "face")
-    assert fit == Fit("f.json", 3, 2)
+    assert fit == Fit("f.json", 3, 2, faces=True)
     people = found[0]
     np.testing.assert_allclose(people.boxes["face"][:2], [[9.5, 3.5, 20, 20], [39.5, 3.5, 20, 20]])
     np.testing.assert_allclose(people.boxes["face"][2], [5, -3, 30, 30])  # its own, about (20, 12)

@@ -15,7 +15,7 @@ from vitruvian.learn import machine, project
 from vitruvian.learn.machine import Machine, sized, this_machine
 from vitruvian.learn.project import Request, init
 from vitruvian.learn.recipes import find_recipe
-from vitruvian.recipe import read_recipe
+from vitruvian.recipe import override, read_recipe
 from vitruvian.skeleton import read_skeleton
 from vitruvian.types import UserError
 
@@ -206,6 +206,12 @@ def test_fits_share_the_steps_as_they_shared_the_epochs() -> None:
         assert (after.steps or 0) / 2000 == pytest.approx(
             before.epochs / sum(fit.epochs for fit in recipe.fits), abs=1e-3
         )
+
+
+def test_a_plan_of_steps_is_shared_as_its_steps_are() -> None:
+    steps = [f"fits.{number}.steps={count}" for number, count in enumerate((80, 20, 10))]
+    made = sized(override(find_recipe("deeppose/compact"), steps), LAPTOP, 100, "p")
+    assert [fit.steps for fit in made.fits] == [1455, 364, 182]  # of 2,000: 80, 20 and 10 of 110
 
 
 def test_this_machine() -> None:

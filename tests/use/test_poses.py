@@ -34,7 +34,9 @@ def test_as_coco() -> None:
     assert moving.to_coco(7) == [{**ROW, "frame": 20, "seconds": 0.666667, "track_id": 3}]
 
 
-@pytest.mark.parametrize(("box", "score"), [(0.5, 0.25), (0, 0), (float("nan"), 0.5)])
+@pytest.mark.parametrize(
+    ("box", "score"), [(0.5, 0.25), (0.00012, 0.00006), (0, 0), (float("nan"), 0.5)]
+)
 def test_a_known_score_of_the_box_counts(box: float, score: float) -> None:
     """The mean of the joints' is 0.5."""
     sure = replace(POSES, box_score=np.array([box], np.float32))

@@ -648,7 +648,7 @@ class Corner:
 
     def __call__(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
         self.shapes += [image.shape for image in images]
-        return [(np.array([[-0.5, -0.5, 60, 80]], np.float32), np.ones(1))] * len(images)
+        return [(np.array([[-0.5, -0.5, 60, 80]], np.float32), np.array([0.25]))] * len(images)
 
 
 def test_a_detector_sees_every_pixel(tmp_path: Path) -> None:
@@ -664,6 +664,7 @@ def test_a_detector_sees_every_pixel(tmp_path: Path) -> None:
         assert poses.source == ("detector:corner",)  # type: ignore[attr-defined]
         assert poses.box.tolist() == [[-0.5, -0.5, 60, 80]]
         assert np.abs(poses.xy[0] - [[20, 30], [42, 34], [26, 61]]).max() < 0.6
+        assert poses.to_coco()[0]["score"] == pytest.approx(poses.score.mean() / 4, rel=1e-3)  # type: ignore[attr-defined]
     given = MODEL.predict(path, [[0, 0, 60, 80]], detector=corner)
     assert given.source == ("user",)
     assert len(corner.shapes) == 3

@@ -252,7 +252,7 @@ def test_boxes_of_a_detector_stand_for_the_data_sets(models, people, truth, dete
     own = people.box_words
     assert result.protocol.box.startswith(f"boxes of dets.json x1.25 (57 of 60 persons, {own} for")
     said = found.to_dict()
-    assert said["boxes"] == {"file": "dets.json", "persons": 60, "fitted": 57}
+    assert said["boxes"] == {"file": "dets.json", "persons": 60, "fitted": 57, "faces": False}
     assert (
         "57 of 60 persons have a box in dets.json; looked for in the data set's own: 3"
         in (said["notes"])
@@ -276,7 +276,7 @@ def test_a_part_of_a_union_has_boxes(models, people, truth, detections, tmp_path
     other = f"coco={labels}"
     models(tiny=drawn.model_of(drawn.answering(people, people.joints, detections[1])))
     found = score_model("tiny", [truth, other], "all", boxes=detections[0], workers=0)
-    assert found.boxes.to_dict() == {"file": "dets.json", "persons": 64, "fitted": 57}
+    assert found.boxes.to_dict() == {"file": "dets.json", "persons": 64, "fitted": 57, "faces": False}
     assert found.results[0].protocol.box.endswith(") or labelled joints x1.25, square")
 
 

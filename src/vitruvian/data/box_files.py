@@ -3,7 +3,7 @@
 JSON, a list of        {"file_name", "bbox"}, and "score" where there is one
     COCO's results     {"image_id", "category_id", "bbox", "score"}; of category 1, persons, alone
     COCO's labels      {"images", "annotations"}, of the category "person" where there is one
-CSV                    file,x,y,w,h
+CSV                    file,x,y,w,h, and a score where there is one
 
 `bbox` is x, y, width, height in px, x and y those of the first pixel. The score of a row with keypoints is
 the pose's, not the box's.
@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,10 +25,12 @@ from vitruvian import geometry
 from vitruvian.data.coco_facts import MARGIN
 from vitruvian.data.coco_skeleton import KEY
 from vitruvian.data.names import number_of
+from vitruvian.data.photos import SUFFIXES
 from vitruvian.types import UserError
 
 PERSON = 1  # the category of persons in COCO's results
-_SURE = float("inf")  # the score of a box that has none
+_SURE = math.inf  # the score of a box that has none
+_FAR = 1e9  # px: no photograph ends there
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +38,8 @@ class BoxFile(Mapping[str, np.ndarray]):
     """The boxes (N, 4) of photographs, as in COCO, by their names; those with a higher score first.
 
     Where a photograph's boxes have scores they are (N, 5): a score from 0 to 1 is the last, or NaN.
-    Where the file has numbers for names, a name that is that number finds them, see `names.number_of`.
+    Where the file has numbers for names, a photograph's name that is that number finds them, see
+    `names.number_of`.
     """
 
     path: Path
@@ -45,7 +49,8 @@ class BoxFile(Mapping[str, np.ndarray]):
     def __getitem__(self, name: str) -> np.ndarray:
         if name in self.named:
             return self.named[name]
-        number = None if "/" in name else number_of(name)
+        plain = "/" not in name and PurePath(name).suffix.lower() in {"", *SUFFIXES}
+        number = number_of(name) if plain else None
         if number is None or number not in self.numbered:
             raise KeyError(name)
         return self.numbered[number]
@@ -80,6 +85,8 @@ def read_boxes(path: Path | str, least: float = 0.0) -> BoxFile:
         )
     boxes: dict[str | int, list[tuple[float, list[float]]]] = {}
     for row in rows:
+        if row.other and row.photo == "":
+            continue
         kept = boxes.setdefault(row.photo, [])
         if not row.other and row.box is not None:
             box = _checked(row, path)
@@ -104,13 +111,14 @@ def _checked(row: _Row, path: Path) -> list[float]:
         values = [float(value) for value in row.box]
     except (TypeError, ValueError):
         values = []
-    if len(values) != 4 or not np.isfinite(values).all() or min(values[2:]) <= 0 or row.photo == "":
+    if row.photo == "":
+        raise UserError(f"{path}, {row.where}: it names no photograph: give file_name or image_id")
+    known = len(values) == 4 and all(abs(value) < _FAR for value in values)
+    if not known or min(values[2:]) <= 0:
         said = f"file {row.photo!r}, box {row.box!r}"
         raise UserError(f"{path}, {row.where}: {said} is no name with x, y, width, height > 0")
     if row.score != _SURE and not 0 <= row.score <= 1:
-        raise UserError(
-            f"{path}, {row.where}: score {row.score:g} is not from 0 to 1: scale scores"
-        )
+        raise UserError(f"{path}, {row.where}: score {row.score:g} is not from 0 to 1: mend it")
     return values
 
 
@@ -128,7 +136,8 @@ def _csv_rows(text: str) -> Iterator[_Row]:
         cells = [cell.strip() for cell in row]
         if not any(cells) or (number == 1 and cells[0].lower() in ("file", "file_name")):
             continue
-        yield _Row(f"line {number}", cells[0], cells[1:])
+        box, score = cells[1:5] + cells[6:], cells[5] if len(cells) > 5 else ""
+        yield _Row(f"line {number}", cells[0], box, _given_score(score) if score else _SURE)
 
 
 def _json_rows(text: str, path: Path) -> Iterator[_Row]:
@@ -136,7 +145,7 @@ def _json_rows(text: str, path: Path) -> Iterator[_Row]:
         values = json.loads(text)
         if isinstance(values, list):
             for number, row in enumerate(values, 1):
-                other = "image_id" in row and row.get("category_id", PERSON) != PERSON
+                other = "image_id" in row and _whole(row.get("category_id", PERSON)) != PERSON
                 box = row.get("bbox", ())
                 yield _Row(f"row {number}", _photo(row), box, _score(row), other)
         else:
@@ -150,14 +159,31 @@ def _photo(row: dict[str, Any]) -> str | int:
     """The name of a row's photograph, else its number; "" where it has neither."""
     if name := row.get("file_name"):
         return str(name)
-    number = row.get("image_id")
-    return number if type(number) is int else ""
+    number = _whole(row.get("image_id"))
+    return "" if number is None else number
+
+
+def _whole(number: Any) -> int | None:
+    """A whole number, also one that is written as text or as 785.0; None: it is none."""
+    if isinstance(number, str) and number.isdecimal():
+        return int(number)
+    if isinstance(number, float) and number.is_integer():
+        return int(number)
+    return number if type(number) is int else None
 
 
 def _score(row: dict[str, Any]) -> float:
-    score = row.get("score")
-    known = isinstance(score, int | float) and np.isfinite(score) and "keypoints" not in row
-    return float(score) if score is not None and known else _SURE
+    known = row.get("score") is not None and "keypoints" not in row
+    return _given_score(row["score"]) if known else _SURE
+
+
+def _given_score(score: Any) -> float:
+    """NaN: it is no finite number."""
+    try:
+        value = float(score)
+    except (TypeError, ValueError):
+        return math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def _coco_rows(values: dict[str, Any]) -> Iterator[_Row]:

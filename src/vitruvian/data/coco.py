@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from vitruvian import geometry
-from vitruvian.data.coco_facts import RowFacts, read_row_facts
+from vitruvian.data.coco_facts import RENUMBERED, RowFacts, read_row_facts
 from vitruvian.data.coco_labels import Labels, read_labels
 from vitruvian.data.coco_layout import annotation_files, cut_by_number, subset_name
 from vitruvian.data.people import People, words_of_boxes
@@ -157,8 +157,7 @@ def _image_numbers(files: list[Labels]) -> tuple[np.ndarray, str]:
     if len(set(numbers)) == len(numbers):
         return np.array([number for _, number in used]), ""
     anew = {photo: number for number, photo in enumerate(dict.fromkeys(used), 1)}
-    note = "image ids stand in several files: photographs are numbered from 1"
-    return np.array([anew[photo] for photo in used]), note
+    return np.array([anew[photo] for photo in used]), RENUMBERED
 
 
 def _subsets(

@@ -28,6 +28,7 @@ from vitruvian.types import Convention, State, UserError
 
 FORMAT = 1
 MARGIN = 1.25  # of files that were written elsewhere
+RENUMBERED = "image ids stand in several files: photographs are numbered from 1"
 _DERIVED = ("object_scale", "labelled")  # a length and a box that COCO's own keys give
 
 

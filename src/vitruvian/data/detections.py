@@ -28,7 +28,7 @@ from scipy.optimize import linear_sum_assignment
 from vitruvian import geometry
 from vitruvian.data.box_files import BoxFile, read_boxes
 from vitruvian.data.boxes import face_boxes
-from vitruvian.data.coco_facts import MARGIN
+from vitruvian.data.coco_facts import MARGIN, RENUMBERED
 from vitruvian.data.names import name_finder, number_of
 from vitruvian.data.people import OWN_BOX, People
 from vitruvian.types import State, UserError
@@ -47,15 +47,16 @@ class Fit:
     file: str
     persons: int
     fitted: int
+    faces: bool = False
 
     def line(self) -> str:
         """In words."""
+        what = "face" if self.faces else "box"
         if self.fitted == self.persons:
-            return f"all {self.persons} persons have a box in {self.file}"
-        return (
-            f"{self.fitted} of {self.persons} persons have a box in {self.file}; looked for in the data "
-            f"set's own: {self.persons - self.fitted}"
-        )
+            return f"all {self.persons} persons have a {what} in {self.file}"
+        own = "labels' faces, or else in whole photographs" if self.faces else "data set's own"
+        some = f"{self.fitted} of {self.persons} persons have a {what} in {self.file}"
+        return f"{some}; looked for in the {own}: {self.persons - self.fitted}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -102,7 +103,7 @@ def detected(
     _check(parts, file, start)
     faces = start == "face"
     asked = [_asked(part, subset) for part in parts]
-    named = [_by_image(part, file) for part in parts]
+    named = _by_images(parts, file)
     here = [part.images[rows] for part, rows in zip(parts, asked, strict=True)]
     if not any(np.isin(images, list(of)).any() for images, of in zip(here, named, strict=True)):
         raise UserError(_names_none(parts, asked, file, "" if subset == "all" else f" {subset}"))
@@ -121,7 +122,7 @@ def detected(
         _put(part, rows, box, file, faces)
         for part, rows, box in zip(parts, asked, boxes, strict=True)
     ]
-    return people, Fit(file.path.name, sum(int(rows.sum()) for rows in asked), fitted)
+    return people, Fit(file.path.name, sum(int(rows.sum()) for rows in asked), fitted, faces)
 
 
 def _check(parts: Sequence[People], file: BoxFile, start: str) -> None:
@@ -175,35 +176,60 @@ def _number(people: People, row: int) -> int | None:
     return int(people.images[row]) if people.name == "coco" else number_of(people.label(row))
 
 
-def _by_image(people: People, file: BoxFile) -> dict[int, np.ndarray]:
-    """The boxes (M, 4) of `types` of photographs, by the data set's numbers.
+def _by_images(parts: Sequence[People], file: BoxFile) -> list[dict[int, np.ndarray]]:
+    """The boxes (M, 4) of `types` of photographs, by each data set's numbers.
+
+    Numbers in the file are COCO's where one of the data sets is COCO, and else those in files' names.
 
     Raises:
-        UserError: a name fits several photographs, or two are one photograph's.
+        UserError: a name fits several photographs, or two are one photograph's; or COCO's numbers are
+            not the file's.
     """
+    coco = any(part.name == "coco" for part in parts)
+    of_part = []
+    meant: dict[str | int, str] = {}
+    for part in parts:
+        numbered = file.numbered if not coco or part.name == "coco" else {}
+        if numbered and part.name == "coco" and RENUMBERED in part.provenance:
+            raise UserError(
+                f"{file.path} has image_id alone, which stands in several files of {part.name}: name "
+                "photographs by file_name"
+            )
+        found = _by_image(part, [*file.named.items(), *numbered.items()], file.path)
+        for name in dict.fromkeys(name for name, _ in found.values()):
+            if name in meant:
+                raise UserError(
+                    f"{file.path}: {name!r} fits photographs of {meant[name]} and of {part.name}: give "
+                    "one of these data sets alone"
+                )
+            meant[name] = part.name
+        of_part.append({image: boxes for image, (_, boxes) in found.items()})
+    return of_part
+
+
+def _by_image(
+    people: People, boxes_of: Sequence[tuple[str | int, np.ndarray]], path: Path
+) -> dict[int, tuple[str | int, np.ndarray]]:
+    """What the file calls a photograph, and its boxes (M, 4) of `types`, by the data set's numbers."""
     first = dict(zip(people.images[::-1].tolist(), range(len(people))[::-1], strict=True))
     find = name_finder((people.label(row), image) for image, row in first.items())
     numbers: dict[int | None, set[int]] = {}
     for image, row in first.items():
         numbers.setdefault(_number(people, row), set()).add(image)
-    fits: list[tuple[str | int, set[int], np.ndarray]] = [
-        *((name, find(name), boxes) for name, boxes in file.named.items()),
-        *((number, numbers.get(number, set()), of) for number, of in file.numbered.items()),
-    ]
-    found: dict[int, np.ndarray] = {}
-    for name, images, boxes in fits:
+    found: dict[int, tuple[str | int, np.ndarray]] = {}
+    for name, boxes in boxes_of:
+        images = find(name) if isinstance(name, str) else numbers.get(name, set())
         if len(images) > 1:
-            raise UserError(
-                f"{file.path}: {name!r} fits {len(images)} photographs: name folders too"
-            )
+            cure = "name folders too" if isinstance(name, str) else "give file_name, folders too"
+            raise UserError(f"{path}: {name!r} fits {len(images)} photographs: {cure}")
         for image in images:
             if image in found:
                 label = people.label(first[image])
                 raise UserError(
-                    f"{file.path}: {name!r} is the second name in it that fits {label}: name "
+                    f"{path}: {name!r} is the second name in it that fits {label}: name "
                     "photographs as the data set does"
                 )
-            found[image] = geometry.boxes_of_pixels(boxes[:, :4])
+            found[image] = name, geometry.boxes_of_pixels(boxes[:, :4])
     return found
 
 

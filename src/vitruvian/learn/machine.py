@@ -56,7 +56,8 @@ def sized(recipe: Recipe, machine: Machine, photographs: int, name: str) -> Reci
 
     So another model of the same layers can be started from. Only `resnet_fcn` takes a crop of any size
     without changing what its sizes mean; other systems keep theirs. A plan of steps and not of epochs
-    ends as soon for many photographs as for few; fits share it as they share the recipe's epochs.
+    ends as soon for many photographs as for few; fits share it as they share the recipe's epochs, or its
+    steps where all have steps.
     """
     fast = machine.device != "cpu"
     side = 256 if fast else 192 if machine.cores >= 8 else 128
@@ -64,10 +65,12 @@ def sized(recipe: Recipe, machine: Machine, photographs: int, name: str) -> Reci
     if machine.memory and machine.memory < 6:
         batch //= 2
     steps = 4000 if fast else 2000
-    epochs = sum(fit.epochs for fit in recipe.fits)
+    shares: list[float] = [fit.steps or 0 for fit in recipe.fits]
+    if not all(shares):
+        shares = [fit.epochs for fit in recipe.fits]
     fits = tuple(
-        fit.model_copy(update={"batch": batch, "steps": max(1, round(steps * fit.epochs / epochs))})
-        for fit in recipe.fits
+        fit.model_copy(update={"batch": batch, "steps": max(1, round(steps * share / sum(shares)))})
+        for fit, share in zip(recipe.fits, shares, strict=True)
     )
     config = dict(recipe.config)
     if recipe.system == "resnet_fcn":

@@ -141,6 +141,11 @@ def data_of(data: str | None, about: dict[str, Any], info: ModelInfo) -> People:
         convention = about.get("convention") or None
         boxes = None if data else about.get("boxes")
         looked = Detections(boxes and Path(boxes), info.start)
+        if looked.file is not None and not looked.file.exists():
+            raise UserError(
+                f"{looked.file}, in whose boxes the run learnt, is not there: put it back, or give --data "
+                "to score in the data set's own"
+            )
         try:
             return open_training(arguments, info.skeleton.name, convention, detections=looked)[0]
         except UserError as error:

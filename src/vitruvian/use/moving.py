@@ -64,7 +64,7 @@ def watch(
         raise UserError(
             f"a detector cannot look every {watching.detect_every} frames: give 1 or more"
         )
-    given = None if boxes is None else checked_boxes(boxes)
+    given = None if boxes is None else checked_boxes(boxes)[:, :4]
     passes = model.info.predict.passes if watching.passes is None else watching.passes
     tracker = Tracker(model.info.predict.box_threshold)
     smoothers: dict[int, Smoother] = {}

@@ -95,7 +95,7 @@ def person_rows(poses: Poses, image_id: int, file_name: str) -> list[dict[str, A
             "file_name": file_name,
             "category_id": 1,
             "keypoints": _rounded(np.column_stack([xy, score]).ravel()),
-            "score": _rounded(score.mean() * _box_score(poses, i)),
+            "score": _person_score(poses, i),
             "bbox": _rounded(box + np.array([0.5, 0.5, 0, 0])),
         }
         if isinstance(poses, PhotoPoses):
@@ -108,10 +108,13 @@ def person_rows(poses: Poses, image_id: int, file_name: str) -> list[dict[str, A
     return rows
 
 
-def _box_score(poses: Poses, person: int) -> float:
-    """1 where it is not known."""
+def _person_score(poses: Poses, person: int) -> float:
+    """Scores of boxes may be tiny, and rank persons: they have more digits."""
+    mean = poses.score[person].mean()
     known = poses.box_score if isinstance(poses, PhotoPoses) else None
-    return 1.0 if known is None or np.isnan(known[person]) else float(known[person])
+    if known is None or np.isnan(known[person]):
+        return float(_rounded(mean))
+    return float(f"{mean * known[person]:.4g}")
 
 
 def _rounded(values: Any) -> Any:

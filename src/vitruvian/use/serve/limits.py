@@ -101,6 +101,10 @@ def boxes_in(boxes: Any, size: tuple[int, int], most: int) -> np.ndarray:
     try:
         checked = checked_boxes(boxes)
         check_on_photo(checked, size)
+        if checked.shape[1] > 4:
+            raise UserError(
+                "boxes have four numbers here, x, y, width, height in px: leave scores out"
+            )
     except UserError as error:
         raise RefusedError(422, str(error)) from None
     return checked

@@ -280,7 +280,8 @@ def detected(
         return boxes, [USER] * len(boxes)
     bare = [i for i, of in enumerate(boxes) if of is None]
     answers = detector([photos[i].pixels for i in bare]) if bare else []
-    found = {i: np.column_stack(answer) for i, answer in zip(bare, answers, strict=True)}
+    scored = [np.column_stack(answer).astype(np.float32) for answer in answers]  # (N, 5)
+    found = dict(zip(bare, scored, strict=True))
     sources = [f"detector:{detector.name}" if i in found else USER for i in range(len(boxes))]
     return [found.get(i, of) for i, of in enumerate(boxes)], sources
 

@@ -141,7 +141,12 @@ def test_models_look_in_boxes_of_a_file(models, files, truth, people):
     said = "39 of 40 persons have a box in dets.json; looked for in the data set's own: 1"
     assert model.notes == (said,)
     assert said not in file.notes
-    assert found.to_dict()["boxes"] == {"file": "dets.json", "persons": 40, "fitted": 39, "faces": False}
+    assert found.to_dict()["boxes"] == {
+        "file": "dets.json",
+        "persons": 40,
+        "fitted": 39,
+        "faces": False,
+    }
     only_files = (files / "good.npz", files / "worse.npz")
     assert "there is none: leave it out" in fault(
         *only_files, truth=truth, boxes=files / "dets.json"

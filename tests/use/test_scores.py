@@ -276,7 +276,12 @@ def test_a_part_of_a_union_has_boxes(models, people, truth, detections, tmp_path
     other = f"coco={labels}"
     models(tiny=drawn.model_of(drawn.answering(people, people.joints, detections[1])))
     found = score_model("tiny", [truth, other], "all", boxes=detections[0], workers=0)
-    assert found.boxes.to_dict() == {"file": "dets.json", "persons": 64, "fitted": 57, "faces": False}
+    assert found.boxes.to_dict() == {
+        "file": "dets.json",
+        "persons": 64,
+        "fitted": 57,
+        "faces": False,
+    }
     assert found.results[0].protocol.box.endswith(") or labelled joints x1.25, square")
 
 

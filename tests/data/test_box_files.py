@@ -129,6 +129,29 @@ def test_names_come_before_numbers(tmp_path: Path) -> None:
     assert starts(named_boxes(Path("a/c/785.jpg"), boxes)) == [1]
 
 
+def test_a_name_in_the_file_may_have_more_or_fewer_folders(tmp_path: Path) -> None:
+    rows = [("a/b/x.jpg", 1), ("a\\y.jpg", 2), ("z.jpg", 3), ("c/z.jpg", 4)]
+    rows += [("d/w.jpg", 5), ("e/w.jpg", 6)]
+    values = [{"file_name": name, "bbox": [x, 2, 3, 4]} for name, x in rows]
+    (tmp_path / "b.json").write_text(json.dumps(values))
+    boxes = read_boxes(tmp_path / "b.json")
+    asked = [
+        "x.jpg",
+        "b/x.jpg",
+        "z/a/b/x.jpg",
+        "y.jpg",
+        "a/y.jpg",
+        "d/z.jpg",
+        "b/c/z.jpg",
+        "e/w.jpg",
+    ]
+    assert [starts(boxes[name])[0] for name in asked] == [1, 1, 1, 2, 2, 3, 4, 6]
+    assert "c/x.jpg" not in boxes
+    assert "w" not in boxes
+    with pytest.raises(UserError, match=r"w.jpg may be 'd/w.jpg' or 'e/w.jpg' in it: name folders"):
+        named_boxes(Path("w.jpg"), boxes)
+
+
 def test_scores_of_poses_are_not_those_of_boxes(tmp_path: Path) -> None:
     """What `predict` has written: the boxes stay in their order, and none is left out."""
     rows = [

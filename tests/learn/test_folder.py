@@ -67,3 +67,15 @@ def test_another_training_is_refused(tmp_path: Path) -> None:
         claim(folder, find_recipe("resnet_fcn/compact"), ABOUT | {"rows": 13}, {}),
     ):
         pass
+
+
+def test_a_refusal_says_where_long_texts_differ(tmp_path: Path) -> None:
+    recipe, long = find_recipe("resnet_fcn/compact"), "labelled joints only; for research use " * 3
+    with claim(tmp_path, recipe, {"provenance": f"{long}boxes of a.json (12f)"}, {}):
+        pass
+    said = r"provenance was '...a.json \(12f\)', is '...b.json \(0\)'\)"
+    with (
+        pytest.raises(UserError, match=said),
+        claim(tmp_path, recipe, {"provenance": f"{long}boxes of b.json (0)"}, {}),
+    ):
+        pass

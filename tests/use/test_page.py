@@ -12,6 +12,7 @@ import pytest
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import Poses, UserError
 from vitruvian.use.page import Page
+from vitruvian.use.poses import PhotoPoses
 
 ARM = Skeleton("arm", ("right_elbow", "right_wrist"))
 MADE = {"Model": "resnet_fcn/compact", "Command": "vitruvian predict <a & b>"}
@@ -71,6 +72,20 @@ def test_a_page(tmp_path: Path) -> None:
     ):  # fmt: skip
         assert words in seen.text
     assert [file.name for file in tmp_path.iterdir()] == ["index.html"]
+
+
+def test_a_score_says_what_it_is_made_of(tmp_path: Path) -> None:
+    plain = poses([0.9, 0.7], [0.4, 0.6])
+    box_score = np.array([0.5, np.nan], np.float32)
+    found = PhotoPoses(
+        plain.xy, plain.score, plain.box, ARM, 0.3, ("user", "user"), box_score=box_score
+    )
+    with Page(tmp_path / "index.html", "Poses", ARM, 0.3, MADE) as page:
+        page.photo("a.jpg", None, found)
+    text = Reader((tmp_path / "index.html").read_text()).text
+    assert "score 0.40 (joints 0.80, box 0.50)" in text
+    assert text.count("joints 0.") == 1
+    assert "score 0.50" in text
 
 
 def test_heatmaps_stand_beside_their_photograph(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ import numpy as np
 from vitruvian import geometry
 from vitruvian.data.coco_facts import MARGIN
 from vitruvian.data.coco_skeleton import KEY
-from vitruvian.data.names import number_of
+from vitruvian.data.names import name_finder, number_of
 from vitruvian.data.photos import SUFFIXES
 from vitruvian.types import UserError
 
@@ -38,7 +39,8 @@ class BoxFile(Mapping[str, np.ndarray]):
     """The boxes (N, 4) of photographs, as in COCO, by their names; those with a higher score first.
 
     Where a photograph's boxes have scores they are (N, 5): a score from 0 to 1 is the last, or NaN.
-    Where the file has numbers for names, a photograph's name that is that number finds them, see
+    A photograph is found by its path or the longest end of it that the file has, else where it is itself
+    the end of a name in the file (UserError: of several), else by the number that its name is, see
     `names.number_of`.
     """
 
@@ -46,11 +48,24 @@ class BoxFile(Mapping[str, np.ndarray]):
     named: dict[str, np.ndarray]
     numbered: dict[int, np.ndarray]
 
+    @cached_property
+    def _find(self) -> Callable[[str], set[int]]:
+        return name_finder((name, place) for place, name in enumerate(self.named))
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self.named)
+
     def __getitem__(self, name: str) -> np.ndarray:
-        if name in self.named:
-            return self.named[name]
-        plain = "/" not in name and PurePath(name).suffix.lower() in {"", *SUFFIXES}
-        number = number_of(name) if plain else None
+        fitting = [self._names[place] for place in sorted(self._find(name))]
+        if len(fitting) > 1:
+            raise UserError(
+                f"{self.path}: {name} may be {fitting[0]!r} or {fitting[1]!r} in it: name folders too"
+            )
+        if fitting:
+            return self.named[fitting[0]]
+        still = PurePath(name).suffix.lower() in {"", *SUFFIXES}
+        number = number_of(name) if still else None
         if number is None or number not in self.numbered:
             raise KeyError(name)
         return self.numbered[number]

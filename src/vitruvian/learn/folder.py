@@ -26,6 +26,7 @@ from vitruvian.types import UserError
 
 RECIPE, RUN, MODEL = "recipe.yaml", "run.json", "model"
 LOCK = ".lock"
+LONG = 60  # characters of a value in a message
 
 
 @contextmanager
@@ -103,6 +104,17 @@ def _first_difference(old: Any, new: Any, place: str = "") -> str:
     elif isinstance(old, list | tuple) and isinstance(new, list | tuple) and len(old) == len(new):
         pairs = [(str(i), a, b) for i, (a, b) in enumerate(zip(old, new, strict=True))]
     else:
-        return f"{place} was {old!r}, is {new!r}"
+        return f"{place} was {_short(old, new)}, is {_short(new, old)}"
     key, a, b = next((key, a, b) for key, a, b in pairs if a != b)
     return _first_difference(a, b, f"{place}.{key}".lstrip("."))
+
+
+def _short(value: Any, other: Any) -> str:
+    """A long text from the word on in which it differs from the other."""
+    text = repr(value)
+    if not isinstance(value, str) or not isinstance(other, str) or len(text) <= LONG:
+        return text
+    pairs = zip(value, other, strict=False)
+    same = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(value), len(other)))
+    start = value.rfind(" ", 0, same) + 1
+    return f"'...{value[start:]}'" if start else text

@@ -14,6 +14,7 @@ from vitruvian.draw import SIDE_COLOURS
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import Poses
 from vitruvian.use.files import WholeFile
+from vitruvian.use.poses import box_score, person_score
 
 _STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --card: #f4f4f2; --ink: #1b1b1b; --quiet: #565656;
@@ -190,15 +191,17 @@ def _dot(colour: tuple[int, int, int], hollow: bool) -> str:
 
 
 def _persons(found: Poses, skeleton: Skeleton, threshold: float) -> str:
-    """A line for each person: its mean score, and the joints that are not sure."""
+    """A line for each person: its score, what that is made of, and the joints that are not sure."""
     if not len(found):
         return '<p class="quiet">No person.</p>'
     lines = []
-    for score in found.score:
+    for person, score in enumerate(found.score):
         unsure = [skeleton.joint_names[j] for j in np.flatnonzero(score < threshold)]
         names = html.escape(", ".join(unsure).replace("_", " "))
         hollow = f' <span class="quiet">hollow: {names}</span>' if unsure else ""
-        lines.append(f"<li>score {score.mean():.2f}{hollow}</li>")
+        box = box_score(found, person)
+        parts = "" if np.isnan(box) else f" (joints {score.mean():.2f}, box {box:.2f})"
+        lines.append(f"<li>score {person_score(found, person):.2f}{parts}{hollow}</li>")
     return f"<ul>{''.join(lines)}</ul>"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def person_rows(poses: Poses, image_id: int, file_name: str) -> list[dict[str, A
             "file_name": file_name,
             "category_id": 1,
             "keypoints": _rounded(np.column_stack([xy, score]).ravel()),
-            "score": _person_score(poses, i),
+            "score": person_score(poses, i),
             "bbox": _rounded(box + np.array([0.5, 0.5, 0, 0])),
         }
         if isinstance(poses, PhotoPoses):
@@ -108,13 +109,19 @@ def person_rows(poses: Poses, image_id: int, file_name: str) -> list[dict[str, A
     return rows
 
 
-def _person_score(poses: Poses, person: int) -> float:
-    """Scores of boxes may be tiny, and rank persons: they have more digits."""
-    mean = poses.score[person].mean()
+def person_score(poses: Poses, person: int) -> float:
+    """The mean of a person's joint scores, times the box's score where it has one.
+
+    Scores of boxes may be tiny, and rank persons: they have more digits.
+    """
+    mean, box = poses.score[person].mean(), box_score(poses, person)
+    return float(_rounded(mean)) if np.isnan(box) else float(f"{mean * box:.4g}")
+
+
+def box_score(poses: Poses, person: int) -> float:
+    """Of a detector, 0 to 1; NaN: not known."""
     known = poses.box_score if isinstance(poses, PhotoPoses) else None
-    if known is None or np.isnan(known[person]):
-        return float(_rounded(mean))
-    return float(f"{mean * known[person]:.4g}")
+    return math.nan if known is None else float(known[person])
 
 
 def _rounded(values: Any) -> Any:

@@ -18,9 +18,8 @@ from vitruvian.use.look import Photo, factor_for
 
 Photograph = np.ndarray | str | Path
 _NO_MORE = object()
-_FORM = (
-    "boxes are rows of four numbers, x, y, width, height in px, or of five, the box's score last"
-)
+_FORM = "boxes are rows of four numbers, x, y, width, height in px"
+_SCORED = f"{_FORM}, or of five, the box's score last"
 
 
 @dataclass(frozen=True)
@@ -160,8 +159,12 @@ def read(want: Want) -> Item:
     return Item(want, Photo(pixels, factor, want.size, want.path), picture)
 
 
-def checked_boxes(boxes: Any) -> np.ndarray:
+def checked_boxes(boxes: Any, scores: bool = True) -> np.ndarray:
     """Boxes (N, 4) as in COCO -> boxes (N, 4) as in `types`; scores, a fifth column, stay as they are.
+
+    Args:
+        boxes: rows of numbers.
+        scores: they may have them.
 
     Raises:
         UserError: another shape, a box without four finite numbers or without area, or a score that is
@@ -171,10 +174,12 @@ def checked_boxes(boxes: Any) -> np.ndarray:
         with np.errstate(over="ignore"):  # then it is not finite, which is what is wrong with it
             asked = np.array(boxes, np.float32, ndmin=2)
     except (TypeError, ValueError):
-        raise UserError(_FORM) from None
+        raise UserError(_SCORED if scores else _FORM) from None
     asked = asked if asked.size else np.zeros((0, 4), np.float32)
     if asked.ndim != 2 or asked.shape[1] not in (4, 5):
-        raise UserError(_FORM)
+        raise UserError(_SCORED if scores else _FORM)
+    if asked.shape[1] == 5 and not scores:
+        raise UserError(f"{_FORM}: leave scores out")
     for number, box in enumerate(asked, 1):
         if not np.isfinite(box[:4]).all() or box[2:4].min() <= 0:
             raise UserError(f"box {number} is {box.tolist()}: give x, y, width, height in px > 0")

@@ -99,12 +99,8 @@ def boxes_in(boxes: Any, size: tuple[int, int], most: int) -> np.ndarray:
     """
     count_boxes(boxes, most)
     try:
-        checked = checked_boxes(boxes)
+        checked = checked_boxes(boxes, scores=False)
         check_on_photo(checked, size)
-        if checked.shape[1] > 4:
-            raise UserError(
-                "boxes have four numbers here, x, y, width, height in px: leave scores out"
-            )
     except UserError as error:
         raise RefusedError(422, str(error)) from None
     return checked

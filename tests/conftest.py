@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+
+from vitruvian import cli
 
 SHARED = Path(os.environ.get("VITRUVIAN_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -17,6 +20,25 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip("shared data is not beside the project")
     return SHARED
+
+
+@pytest.fixture
+def vitruvian(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command in this process: exit code, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["vitruvian", *map(str, arguments)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as exit_:
+            code = int(exit_.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import vitruvian.use
-from test_systems import SMALL
+from battery import SMALL
 from vitruvian import geometry
 from vitruvian.data.leeds import read_lspet
 from vitruvian.data.loader import Skipped, plain_crops

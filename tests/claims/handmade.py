@@ -37,7 +37,10 @@ UNKNOWN = Claim(
     "X3", "Gains over others", "Nobody, Table 3", note="Cannot be tested: no predictions."
 )
 CLAIMS = (BETTER, ODD, UNKNOWN)
-MADE = {"cpu_seconds": 3.6, "wall_seconds": 4.0, "images": 640, "parameters": 1234}
+MADE = {
+    "cpu_seconds": 3.6, "wall_seconds": 4.0, "images": 640, "parameters": 1234,
+    "hardware": "cpu, 1 threads, fp32",
+}  # fmt: skip
 
 
 def measured(right: Sequence[int], name: str = "figures", rows: str = "abc") -> Measured:

@@ -7,26 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import handmade
 import pytest
 
-from vitruvian import cli
-
-
-@pytest.fixture
-def vitruvian(monkeypatch, capsys):
-    """Runs a command in this process: exit code, stdout, stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vitruvian", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as exit_:
-            code = int(exit_.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+from vitruvian.claims.ledger import find_claims
+from vitruvian.claims.model import RENDERED
+from vitruvian.claims.raw import Store
 
 
 def test_json_has_what_a_row_must_have(vitruvian) -> None:
@@ -76,6 +62,26 @@ def test_plan(vitruvian, tmp_path: Path) -> None:
     assert (code, err) == (1, "error: no claim 'w9'; nearest: W2; `vitruvian claims` lists them\n")
 
 
+def test_the_plan_names_what_is_measured_without_training(vitruvian, tmp_path: Path) -> None:
+    code, out, _ = vitruvian("claims", "plan", "S1", "D6", "--raw", tmp_path)
+    assert code == 0
+    assert [line.split() for line in out.splitlines()[:-1]] == [
+        f"to be measured {line}".split()
+        for line in (
+            "labels-S1-lsp S1: `vitruvian claims run S1 --data lsp=FOLDER`",
+            "labels-S1-lspet S1: `vitruvian claims run S1 --data lspet=FOLDER`",
+            "speed-D6 D6: `vitruvian claims run D6`",
+        )
+    ]
+    assert out.endswith(
+        " 0 trainings to make, 0.0 hours of one core; 3 to be measured without training\n"
+    )
+    _, out, _ = vitruvian("claims", "plan", "S1", "D6", "--raw", tmp_path, "--tier", "rendered")
+    assert out.count("\n") == 1  # `run` measures no facts for a tier
+    _, out, _ = vitruvian("claims", "plan", "S1", "D6")
+    assert "to be measured" not in out  # the package's files have them
+
+
 def test_run_without_photographs(vitruvian, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.delenv("VITRUVIAN_DATA", raising=False)
     raw = ("--raw", tmp_path, "--runs", tmp_path / "runs")
@@ -105,7 +111,8 @@ def test_labels_alone(vitruvian, tmp_path: Path, shared: Path) -> None:
 
 
 def test_a_wrong_folder_is_no_empty_ledger(vitruvian, tmp_path: Path) -> None:
-    for arguments in ([], ["report", "--out", tmp_path / "page.md"]):
+    page = ["--out", tmp_path / "page.md"]
+    for arguments in ([], ["plan"], ["report", *page], ["figures", *page]):
         code, out, err = vitruvian("claims", *arguments, "--raw", tmp_path / "nowhere")
         assert (code, out) == (1, "")
         assert "nowhere: there is no such folder" in err
@@ -117,4 +124,25 @@ def test_a_damaged_file_is_one_line(vitruvian, tmp_path: Path) -> None:
     code, _, err = vitruvian("claims", "--raw", tmp_path)
     assert code == 1
     assert "labels-S7.json is no raw file of this version" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["--json"], ["report"]])
+def test_a_damaged_plane_is_one_line(vitruvian, tmp_path: Path, command: list[str]) -> None:
+    """Found only when a row is read."""
+    (claim,) = find_claims(["D7"])
+    for training in claim.trainings(RENDERED, 1):
+        Store(tmp_path).put(handmade.raw(training, [7, 8, 9]))
+    code, out, _ = vitruvian("claims", "--json", "--raw", tmp_path)
+    row = next(row for row in json.loads(out) if row["id"] == "D7")
+    assert (code, row["state"], row["n"]) == (0, "incomplete", 3)
+    path = next(tmp_path.glob("*.json"))
+    values = json.loads(path.read_text())
+    plane = values["measures"]["own"]["planes"]["level"]
+    plane["b85"] = plane["b85"][:-7]
+    path.write_text(json.dumps(values))
+    out = ["--out", tmp_path / "page.md"] if command == ["report"] else []
+    code, out, err = vitruvian("claims", *command, *out, "--raw", tmp_path)
+    assert (code, out) == (1, "")
+    assert f"{path.name} is no raw file of this version" in err
     assert err.count("\n") == 1

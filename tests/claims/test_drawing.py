@@ -16,13 +16,13 @@ import pytest
 import drawn
 import mapped
 from vitruvian import cli
-from vitruvian.claims.drawing import book, deeppose, multiscale, normalized, part_heatmaps
+from vitruvian.claims.drawing import book, deeppose, multiscale, normalized, part_heatmaps, stacks
 from vitruvian.claims.drawing import scene as scenes
 from vitruvian.claims.drawing.scene import Ask, Entry, Scene, chosen_rows, open_scene
 from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
 from vitruvian.models import ModelInfo, Predict, Preprocessing
-from vitruvian.skeleton import LSP
+from vitruvian.skeleton import FLIC, LSP
 from vitruvian.types import State, UserError
 from vitruvian.use.evaluate import Found
 from vitruvian.use.heatmaps import Truth
@@ -130,6 +130,52 @@ def test_the_first_that_fits(people: People) -> None:
         scene_of(people).first("normalized")
     with pytest.raises(UserError, match="only cut is there; give --models RUN"):
         alone.first("normalized", fits)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_figure_in_part_is_counted_and_said(
+    people: People, known: None, tmp_path: Path, monkeypatch: Any, capsys: Any, plain: bool
+) -> None:
+    whole = entry("two", "normalized", refine="st2", body_norm=True, limb_norm=True)
+    other = entry("plain", "normalized", refine="st2", body_norm=False, limb_norm=False)
+    for name in ("two", "two@detector", "two@body", "plain"):
+        monkeypatch.setitem(OFF, name, 0.1)
+    scene = scene_of(people, whole, *([other] if plain else []))
+    monkeypatch.setattr(book, "open_scene", lambda ask: scene)
+    assert run(monkeypatch, "sun-5", "wang-3", "--out", tmp_path) == 0
+    page, said = (tmp_path / "index.md").read_text(), capsys.readouterr().out.splitlines()
+    tally = "1 of 2 figures drawn" + ("" if plain else ", 1 of them in part (sun-5)")
+    without = "without (b) refinement without normalization, which needs another model"
+    assert said[-1] == f"{tally}: {tmp_path / 'index.md'}"
+    assert f": {tally}.\n" in page
+    assert page.count(f"Drawn in part, {without}.") == (not plain)
+    assert said[0].endswith("sun-5.png" if plain else f"sun-5.png, {without}")
+
+
+def test_what_a_figure_is_without(people: People, known: None, monkeypatch: Any) -> None:
+    monkeypatch.setattr(deeppose, "curve_panels", lambda *told, **more: None)
+    stopped = entry("cascade", "deeppose", upto="stage2", stages=3)
+    assert deeppose.draw_poses(scene_of(people, CASCADE)).without == ""
+    for draw in (deeppose.draw_poses, deeppose.draw_stages):
+        made = draw(scene_of(people, stopped))
+        assert made.without == "stage 3, which cascade does not have"
+    assert deeppose.draw_four_limbs(scene_of(people, CASCADE)).without == ""
+    arms = SimpleNamespace(people=SimpleNamespace(name="arms", skeleton=FLIC))
+    assert (
+        deeppose._lost_joints(arms, deeppose.LIMBS) == "knee and ankle, which arms does not label"
+    )
+    one = entry("one", "normalized", refine="st1", body_norm=True, limb_norm=True)
+    assert normalized._lost(normalized._columns(one)).endswith(
+        " and (d) body and limb normalization, which need other models"
+    )
+
+
+@pytest.mark.parametrize("places", [stacks.WANTED, stacks.WANTED[1:]])
+def test_sizes_that_are_absent(people: People, monkeypatch: Any, places: Any) -> None:
+    cells = [stacks.Cell(place, 0.5, 0.4, 0.6, 9) for place in places]
+    monkeypatch.setattr(stacks, "tiers", lambda store: {"rendered": cells, "LSPET": cells[1:]})
+    made = multiscale.draw_cells(scene_of(people))
+    assert bool(made.without) == (places != stacks.WANTED)
 
 
 def two_peaks(second: float) -> np.ndarray:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,6 +133,161 @@ def test_another_process_may_write_a_file(tmp_path: Path) -> None:
     assert mine.get(TRAINING.id) is None
     other.put(raw(TRAINING, [1]))
     assert mine.get(TRAINING.id) is not None
+
+
+DAMAGE = "is no raw file of this version: take it from its source again, or delete it and run its"
+Values = dict[str, Any]
+
+
+def written(folder: Path, values: Values) -> Path:
+    path = folder / f"{values['id']}.json"
+    path.write_text(json.dumps(values))
+    return path
+
+
+def trained() -> Values:
+    """A training's file with every kind of plane."""
+    measure = Measure(swaps=True, maps=("stacks",), heights="stacks", baseline=True)
+    own = measured([1, 2, 3])
+    level = own.planes["level"]
+    names = ("baseline", "peaks stacks", "height", "background")
+    planes = {**own.planes, **dict.fromkeys(names, level)}
+    found = Measured(own.name, own.persons, own.protocol, own.thresholds, planes)
+    return raw(TRAINING, None).with_measured({"own": own, measure.key: found}).values
+
+
+def facts() -> Values:
+    fact = {"value": 0.2, "low": 0.1, "high": 0.3, "n": 9}
+    return {"format": 1, "id": "labels-X", "command": "", "facts": {"head": fact}, "about": {}}
+
+
+def without(*keys: str) -> Callable[[Values], None]:
+    def damage(values: Values) -> None:
+        for key in keys[:-1]:
+            values = values[key]
+        del values[keys[-1]]
+
+    return damage
+
+
+def put(value: object, *keys: str) -> Callable[[Values], None]:
+    def damage(values: Values) -> None:
+        for key in keys[:-1]:
+            values = values[key]
+        values[keys[-1]] = value
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(without(key) for key in ("command", "arm", "content", "made", "persons", "measures")),
+        *(without("measures", "own", key) for key in ("persons", "protocol", "thresholds")),
+        *(without("persons", "figures", key) for key in ("skeleton", "rows", "state", "angle")),
+        without("measures", "own", "planes", "level", "b85"),
+        put("five", "content", "seed"),
+        put(5, "content", "seed"),
+        put({}, "content"),
+        put("many", "made", "parameters"),
+        put(None, "made", "cpu_seconds"),
+        put(["a"], "measures", "own", "thresholds"),
+        put([float("nan")], "measures", "own", "thresholds"),
+        put("others", "measures", "own", "persons"),
+        put({}, "facts"),
+        put(2, "format"),
+    ],
+)
+def test_what_is_absent_or_altered_is_seen_at_once(
+    tmp_path: Path, damage: Callable[[Values], None]
+) -> None:
+    values = json.loads(json.dumps(trained()))
+    assert read_raw(written(tmp_path, values)).keys == values["measures"].keys()
+    damage(values)
+    with pytest.raises(UserError, match=rf"{TRAINING.id}\.json {DAMAGE}"):
+        read_raw(written(tmp_path, values))
+
+
+@pytest.mark.parametrize(
+    "plane",
+    ["level", "swapped", "peaks stacks", "height", "background", "baseline"],
+)
+def test_the_planes_that_a_key_speaks_of_are_there(tmp_path: Path, plane: str) -> None:
+    values = trained()
+    (key,) = values["measures"].keys() - {"own"}
+    del values["measures"][key]["planes"][plane]
+    with pytest.raises(UserError, match=DAMAGE):
+        read_raw(written(tmp_path, values))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without("command"),
+        *(without("facts", "head", key) for key in ("value", "low", "high", "n")),
+        put(float("nan"), "facts", "head", "low"),
+        put("0.1", "facts", "head", "low"),
+        put([], "about"),
+        put({"tier": "rendered"}, "content"),
+    ],
+)
+def test_facts_that_are_not_whole(tmp_path: Path, change: Callable[[Values], None]) -> None:
+    values = facts()
+    assert read_raw(written(tmp_path, values)).facts == values["facts"]
+    change(values)
+    with pytest.raises(UserError, match=rf"labels-X\.json {DAMAGE}"):
+        read_raw(written(tmp_path, values))
+
+
+PLANE = ("measures", "own", "planes", "level")
+STATE, ANGLE = ("persons", "figures", "state"), ("persons", "figures", "angle")
+
+
+@pytest.mark.parametrize("place", [PLANE, STATE, ANGLE], ids="/".join)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plane: plane | {"b85": plane["b85"][:-7]},
+        lambda plane: plane | {"b85": plane["b85"][:30] + plane["b85"][30:].swapcase()},
+        lambda plane: plane | {"b85": "\u2026"},
+        lambda plane: plane | {"b85": ""},
+        lambda plane: plane | {"shape": [*plane["shape"], 2]},
+        lambda plane: plane | {"shape": [*plane["shape"][::-1], 1]},
+        lambda plane: plane | {"shape": [10**30]},
+    ],
+    ids=["shortened", "altered", "no base 85", "empty", "longer", "turned", "endless"],
+)
+def test_damaged_planes_are_seen_when_they_are_asked_for(
+    tmp_path: Path, place: tuple[str, ...], change: Callable[[Values], Values]
+) -> None:
+    values = trained()
+    plane = values
+    for key in place:
+        plane = plane[key]
+    put(change(plane), *place)(values)
+    file = read_raw(written(tmp_path, values))
+    with pytest.raises(UserError, match=rf"{TRAINING.id}\.json {DAMAGE}"):
+        file.measured("own")
+
+
+@pytest.mark.parametrize("skeleton", ["mpii", "nobody's"])
+def test_states_are_of_the_skeleton(tmp_path: Path, skeleton: str) -> None:
+    values = trained()
+    put(skeleton, "persons", "figures", "skeleton")(values)
+    with pytest.raises(UserError, match=DAMAGE):
+        read_raw(written(tmp_path, values)).measured("own")
+
+
+def test_planes_of_other_persons(tmp_path: Path) -> None:
+    values, other = trained(), measured([1, 2])
+    put(packed(other.planes["level"]), *PLANE)(values)
+    with pytest.raises(UserError, match=DAMAGE):
+        read_raw(written(tmp_path, values)).measured("own")
+
+
+def test_a_measure_that_was_not_made(tmp_path: Path) -> None:
+    with pytest.raises(KeyError):
+        read_raw(written(tmp_path, trained())).measured("flip")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 1, "id": "b"}', '{"format": 9, "id": "a"}'])

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 from handmade import BASE, BETTER, CLAIMS, DRAWN, GOOD, measured, raw
 
+from vitruvian.claims.ledger import CLAIMS as LEDGER
 from vitruvian.claims.model import Claim, Fact, Measure, Training
 from vitruvian.claims.raw import Raw, Store
 from vitruvian.claims.render import page
 from vitruvian.claims.rows import ledger, rows_of
 from vitruvian.claims.table import interval, ledger_table, number, todo_lines
 from vitruvian.claims.todo import plan
+
+PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
 
 
 def filled(folder: Path) -> Store:
@@ -41,10 +44,25 @@ def test_a_page(tmp_path: Path, monkeypatch) -> None:
     )
     assert (
         "| good | `resnet_fcn/compact config.width=8` | heatmaps 5 | base | 1,234 | 78.6, 78.6, 78.6 "
-        "| 0.1, 0.1, 0.1 |" in text
+        "| 0.1, 0.1, 0.1 | fp32 |" in text
     )
     assert "rendered: 6 of 9 trainings, 0.0 hours of one core" in text
     assert "/tmp" not in text
+
+
+def test_the_committed_page_is_that_of_the_committed_files() -> None:
+    assert page(LEDGER, Store()) == PAGE.read_text(encoding="utf-8"), "vitruvian claims report"
+
+
+def test_arms_that_were_computed_otherwise_are_said(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("vitruvian.claims.render.TIERS", BETTER.tiers)
+    store = filled(tmp_path)
+    assert "; arms in" not in page(CLAIMS, store)
+    good = raw(Training(DRAWN, GOOD, 0), [14] * 6)
+    store.put(Raw(good.values | {"made": good.values["made"] | {"hardware": "cpu, bf16"}}))
+    text = page(CLAIMS, store)
+    assert "reproduced; arms in bf16 and fp32 |" in text
+    assert "| 0.1, 0.1, 0.1 | bf16, fp32 |" in text
 
 
 def test_stages_are_scored_beside_the_whole(tmp_path: Path, monkeypatch) -> None:

@@ -15,7 +15,11 @@ from vitruvian.systems.contract import build
 
 EVERY = tuple(dict.fromkeys(arm for tier in TIERS for arm in arms(tier)))
 CHILDREN = tuple(arm for arm in EVERY if arm.parent)
-AT_ONCE = {"at-once", "stacks2-scales3-regression"}  # which begin with a later stage
+AT_ONCE = {
+    "at-once",
+    "at-once-as-long",
+    "stacks2-scales3-regression",
+}  # which begin with a later stage
 
 
 def shapes(arm: Arm) -> dict[str, torch.Size]:

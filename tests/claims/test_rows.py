@@ -97,6 +97,16 @@ def test_the_worst_contrast_decides(tmp_path: Path) -> None:
     assert [one.state for one in kept.contrasts] == ["reproduced", "contradicted"]
 
 
+def test_a_contrast_says_where_its_arms_were_computed_otherwise(tmp_path: Path) -> None:
+    store = filled(tmp_path, 3, LOW, HIGH)
+    (found,) = rows_of(BETTER, store)[0].contrasts
+    assert found.arithmetic == ("fp32",)
+    other = raw(Training(DRAWN, GOOD, 1), HIGH)
+    store.put(Raw(other.values | {"made": other.values["made"] | {"hardware": "cpu, bf16"}}))
+    (found,) = rows_of(BETTER, store)[0].contrasts
+    assert found.to_dict()["arithmetic"] == ["bf16", "fp32"]
+
+
 def test_a_claim_with_a_contrast_that_nobody_trained_is_incomplete(tmp_path: Path) -> None:
     store = filled(tmp_path, 3, LOW, HIGH)
     both = Claim("X5", "both", "Nobody", BETTER.contrasts + ODD.contrasts, tiers=(DRAWN,))

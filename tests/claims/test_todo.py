@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from handmade import BASE, BETTER, CLAIMS, DRAWN, GOOD, ODD, OTHER, OWN, PHOTOS, raw
 
-from vitruvian.claims.model import BATCH, Claim, Measure, Training, above
+from vitruvian.claims.model import BATCH, Claim, Fact, Measure, Training, above
 from vitruvian.claims.raw import Raw, Store
-from vitruvian.claims.todo import plan
+from vitruvian.claims.todo import Unmeasured, plan, unmeasured
 
 
 def planned(store: Store, runs: Path, *claims: Claim, tiers=(DRAWN,), **more):
@@ -126,3 +126,17 @@ def test_files_of_facts_have_no_speed(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.put(Raw({"format": 1, "id": "labels-L", "facts": {}}))
     assert planned(store, tmp_path, BETTER).hours > 0
+
+
+def test_facts_that_are_not_measured(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    facts = tuple(Fact("", "labels-S7", key, "points") for key in ("rms", "direction"))
+    one, two = (Claim(id, "", "", facts=facts) for id in ("Y1", "Y2"))
+    lacking = (Unmeasured("labels-S7", "Y1", ("mpii", "lsp")),)
+    assert unmeasured((BETTER, one, two), store) == lacking
+    assert lacking[0].command == "vitruvian claims run Y1 --data mpii=FOLDER --data lsp=FOLDER"
+    fact = {"value": 1.0, "low": 0.5, "high": 1.5, "n": 3}
+    store.put(Raw({"format": 1, "id": "labels-S7", "facts": {"rms": fact}}))
+    assert unmeasured((one, two), store) == lacking
+    store.put(Raw({"format": 1, "id": "labels-S7", "facts": {"rms": fact, "direction": fact}}))
+    assert unmeasured((one, two), store) == ()

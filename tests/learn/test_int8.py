@@ -12,8 +12,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from battery import SMALL
 from test_export_photos import VARIANT, awake
-from test_systems import SMALL
 from vitruvian.data.loader import Skipped, plain_crops
 from vitruvian.data.synthetic import figures
 from vitruvian.export import to_onnx

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 import drawn
+from compared import COUNT, PROTOCOL, fault, request, save_result, write_files
 from vitruvian.data.boxes import image_boxes
 from vitruvian.measure.protocols import NOT_STATED
 from vitruvian.models import Predict
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import UserError
 from vitruvian.use import compare as compare_module
-from vitruvian.use.compare import Request, compare, named, open_rows
+from vitruvian.use.compare import compare, named, open_rows
 from vitruvian.use.compare_tables import below, grid
 from vitruvian.use.costs import BATCH
 from vitruvian.use.occluders import Occluders
-from vitruvian.use.scores import score_file, write_json
-
-PROTOCOL = "lsp-pck-pc"
+from vitruvian.use.scores import NOT_SAID, write_json
 
 
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory):
-    return drawn.write_figures(tmp_path_factory.mktemp("figures"), 40)
+    return drawn.write_figures(tmp_path_factory.mktemp("figures"), COUNT)
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +35,13 @@ def people(truth):
 
 
 @pytest.fixture
-def files(truth, people, tmp_path):
-    """Poses of all figures: the truth, and a quarter of the persons wrong."""
-    drawn.write_poses(tmp_path / "good.npz", people.joints)
-    drawn.write_poses(tmp_path / "worse.npz", drawn.off_by(people, 1, slice(0, 10)))
-    return tmp_path
+def files(people, tmp_path):
+    return write_files(tmp_path, people)
+
+
+@pytest.fixture
+def saved(files, truth):
+    return partial(save_result, files, truth)
 
 
 @pytest.fixture
@@ -48,30 +50,6 @@ def models(monkeypatch):
         monkeypatch.setattr(compare_module, "load", drawn.loader(**named_models))
 
     return there
-
-
-def request(*items, truth=None, **more):
-    more = {"protocol": PROTOCOL, "subset": "all"} | more if truth else more
-    return Request(items=tuple(map(str, items)), truth=truth, workers=0, **more)
-
-
-def fault(*items, **more) -> str:
-    with pytest.raises(UserError) as caught:
-        compare(request(*items, **more))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-@pytest.fixture
-def saved(files, truth):
-    """What `eval --json` writes of a file of poses."""
-
-    def write(name, poses="good.npz", protocol=PROTOCOL, subset="all"):
-        found = score_file(files / poses, truth, protocol, subset)
-        write_json(files / name, found.to_dict())
-        return files / name
-
-    return write
 
 
 # ---- rows ----------------------------------------------------------------------------------------
@@ -122,13 +100,13 @@ def test_who_has_learnt_from_other_boxes_says_so(models, truth, people):
     learnt = model.info.model_copy(update={"recipe": {"box": "image"}})
     models(tiny=model, whole=replace(model, info=learnt))
     tiny, whole = compare(request("tiny", "whole", truth=truth)).entries
-    assert tiny.notes == ()
-    assert whole.notes[0].startswith("has learnt from whole photographs, not from boxes as above")
+    assert tiny.notes == (NOT_SAID,)
+    assert whole.notes[1].startswith("has learnt from whole photographs, not from boxes as above")
     there = drawn.answering(people, people.joints, image_boxes(people))
     models(whole=replace(model, info=learnt, runner=there))
     found = compare(request("whole", truth=truth))
     assert found.protocol.box == "whole image"
-    assert (found.entries[0].notes, found.entries[0].result.total.value) == ((), 1)
+    assert (found.entries[0].notes, found.entries[0].result.total.value) == ((NOT_SAID,), 1)
 
 
 def test_models_look_in_boxes_of_a_file(models, files, truth, people):
@@ -139,7 +117,7 @@ def test_models_look_in_boxes_of_a_file(models, files, truth, people):
     assert model.result.total.value == 1
     assert found.protocol.box.startswith("boxes of dets.json x1.25 (39 of 40 persons, ")
     said = "39 of 40 persons have a box in dets.json; looked for in the data set's own: 1"
-    assert model.notes == (said,)
+    assert model.notes == (NOT_SAID, said)
     assert said not in file.notes
     assert found.to_dict()["boxes"] == {
         "file": "dets.json",
@@ -219,87 +197,6 @@ def test_stages_of_one_model(models, truth, people):
     found = compare(request(*runners, truth=truth))
     assert [entry.label for entry in found.entries] == [*runners]
     assert [entry.result.total.value for entry in found.entries] == [0, 1, 1]
-
-
-# ---- saved results -------------------------------------------------------------------------------
-def test_saved_results_need_no_truth(saved):
-    found = compare(request(saved("good.json"), saved("worse.json", "worse.npz")))
-    good, worse = found.entries
-    assert (good.result.total.value, worse.result.total.value) == (1, pytest.approx(0.75))
-    assert worse.against_first is None  # figures alone cannot be paired
-    assert found.protocol.name == PROTOCOL
-    assert found.about["data"] == "figures"
-    assert found.about["provenance"]
-
-
-def test_a_saved_result_beside_files(saved, files, truth):
-    old = saved("old.json", "worse.npz")
-    found = compare(request(files / "good.npz", old, files / "worse.npz", truth=truth))
-    assert [entry.against_first is None for entry in found.entries] == [True, True, False]
-    assert found.entries[1].result.total == found.entries[2].result.total
-
-
-def test_a_result_of_other_persons_is_refused(saved, files, truth, people):
-    rows = people.subsets["val"]
-    drawn.write_poses(files / "val.npz", people.joints[rows])
-    val = saved("val.json", "val.npz", subset="val")
-    said = fault(files / "good.npz", val, truth=truth)
-    assert said.startswith("val cannot be compared: subset is 'val', that of the others is 'all'")
-    values = json.loads(val.read_text()) | {"subset": "all", "data": "lsp"}
-    write_json(val, values)
-    assert "data is 'lsp', that of the others is 'figures'" in fault(
-        files / "good.npz", val, truth=truth
-    )
-    write_json(val, values | {"data": "figures"})  # the protocol knows which persons they were
-    assert "cannot be compared: data is" in fault(files / "good.npz", val, truth=truth)
-
-
-@pytest.mark.parametrize(
-    ("field", "other"),
-    [("threshold", 0.1), ("convention", "OC"), ("comparator", "<"), ("averaging", "macro"),
-     ("reference", "torso_other"), ("version", 2)],
-)  # fmt: skip
-def test_a_mismatch_names_the_field(saved, files, truth, field, other):
-    old = saved("old.json")
-    values = json.loads(old.read_text())
-    values["protocol"][field] = other
-    write_json(old, values)
-    said = fault(files / "good.npz", old, truth=truth)
-    assert f"cannot be compared: {field} is" in said
-    assert f"{other!r} in the second" in said
-
-
-def test_each_row_is_checked_against_each(saved, files, truth):
-    """Two results that say how they were made differ, though neither differs from a file's."""
-    paths = []
-    for name in ("a", "b"):
-        path = saved(f"{name}.json")
-        values = json.loads(path.read_text())
-        values["protocol"]["box"] = f"box of {name}"
-        write_json(path, values)
-        paths.append(path)
-    for path in paths:
-        compare(request(files / "good.npz", path, truth=truth))
-    assert "box is 'box of a' in the first" in fault(files / "good.npz", *paths, truth=truth)
-
-
-def test_saved_results_under_another_protocol_than_asked(saved):
-    said = fault(saved("old.json"), protocol="mpii-pckh")
-    assert said.startswith("'mpii-pckh' and 'lsp-pck-pc' cannot be compared: skeleton is 'mpii'")
-    assert compare(request(saved("old.json"), protocol=PROTOCOL)).entries[0].result.n == 40
-
-
-def test_a_file_that_only_looks_like_a_result(files, truth):
-    (files / "odd.json").write_text(json.dumps({"protocol": {"name": "x"}, "n": 3}))
-    assert "evaluate again" in fault(files / "odd.json")
-
-
-@pytest.mark.parametrize(
-    ("more", "option"),
-    [({"subset": "all"}, "--subset"), ({"flip": True}, "--flip"), ({"base": 0}, "--base")],
-)
-def test_options_that_would_do_nothing_are_refused(saved, more, option):
-    assert fault(saved("old.json"), **more).startswith(option)
 
 
 # ---- shapes pasted on the photographs ---------------------------------------------------------------

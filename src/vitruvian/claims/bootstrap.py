@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -42,8 +43,9 @@ def effect(
     The two-level bootstrap: each resample draws as many photographs with replacement as there are, the
     same ones for every seed and for all terms of the same persons, and as many seeds with replacement
     as there are, paired over the terms. From S seeds the drawn means vary by (S - 1) / S of what means
-    of S seeds do; deviations from the mean over seeds are stretched to make up for it. With one seed
-    only the photographs vary.
+    of S seeds do; deviations from the mean over seeds are stretched to make up for it. How far seeds lie
+    apart is itself known from S of them only, so that the interval is widened as Student's is wider than
+    the normal one. With one seed only the photographs vary.
 
     Args:
         terms: of one number of seeds S.
@@ -53,7 +55,7 @@ def effect(
         ValueError: numbers of seeds or of photographs differ.
 
     Source: Davison & Hinkley, Bootstrap methods and their application, 1997, section 3.8 (two levels of
-        variation), 2.6 on small samples; percentile interval.
+        variation), 2.6 on small samples; percentile interval. Satterthwaite, Biometrics Bulletin 2, 1946.
     """
     S = len(terms[0].part)
     sizes: dict[str, int] = {}
@@ -76,9 +78,35 @@ def effect(
     low, high = (
         np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(known) else [np.nan] * 2
     )
-    middle = float(value.mean())
-    n = max(int((t.whole.sum(0) > 0).sum()) for t in terms)
-    return Effect(middle, float(min(low, middle)), float(max(high, middle)), n, S)
+    middle, wider = float(value.mean()), _widening(value, drawn)
+    below, beyond = wider * min(low - middle, 0.0), wider * max(high - middle, 0.0)
+    return Effect(middle, float(middle + below), float(middle + beyond), _counted(terms), S)
+
+
+def _widening(value: np.ndarray, drawn: np.ndarray) -> float:
+    """Student's quantile in units of the normal one's, by Satterthwaite's degrees of freedom.
+
+    Args:
+        value: (S,) the sum of each seed.
+        drawn: (R, S) the same of resampled photographs.
+    """
+    S = len(value)
+    of_seeds = value.var(ddof=1) / S if S > 1 else 0.0
+    if not of_seeds > 0:
+        return 1.0
+    of_photographs = np.nanvar(drawn.mean(1))
+    degrees = (S - 1) * (1 + of_photographs / of_seeds) ** 2
+    share = (1 + LEVEL) / 2
+    return float(stdtrit(degrees, share) / ndtri(share))
+
+
+def _counted(terms: Sequence[Counts]) -> int:
+    """Photographs that any term counts anything of; of several sets of persons the largest number."""
+    seen: dict[str, np.ndarray] = {}
+    for term in terms:
+        here = term.whole.sum(0) > 0
+        seen[term.persons] = here | seen.get(term.persons, False)
+    return max(int(each.sum()) for each in seen.values())
 
 
 def _over_seeds(drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:

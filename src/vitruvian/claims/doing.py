@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vitruvian.claims.labels import SOURCES, Source, raw_of
+from vitruvian.claims.labels import SOURCES, raw_of
 from vitruvian.claims.ledger import find_claims, find_tiers
 from vitruvian.claims.model import Claim, Tier
 from vitruvian.claims.sets import is_given, unreadable
-from vitruvian.claims.todo import Job, plan
+from vitruvian.claims.todo import Job, plan, unmeasured
 from vitruvian.claims.work import Done, Hands, Shop, work_through
 from vitruvian.types import UserError
 
@@ -95,33 +95,24 @@ def _tiers(order: Order, claims: Sequence[Claim], shop: Shop, say: Say) -> list[
 def _facts(claims: Sequence[Claim], shop: Shop, say: Say) -> int:
     """Measures what needs no training and is not measured yet; how many raw files that made."""
     made = 0
-    for claim in claims:
-        for id in dict.fromkeys(fact.source for fact in claim.facts):
-            if shop.store.get(id) is not None:
-                continue
-            source = _source(id)
-            if lacking := [name for name in source.needs if not is_given(name, shop.data)]:
-                cure = " ".join(f"--data {name}=FOLDER" for name in lacking)
-                say(f"{claim.id} needs the labels of {', '.join(lacking)}: give {cure}")
-                continue
-            say(f"{id}: measured without training")
-            data = "".join(f" --data {name}=FOLDER" for name in source.needs)
-            command = f"vitruvian claims run {claim.id}{data}"
-            shop.store.put(raw_of(id, source.measure(shop.data), command))
-            made += 1
+    for one in unmeasured(claims, shop.store):
+        if lacking := [name for name in one.needs if not is_given(name, shop.data)]:
+            cure = " ".join(f"--data {name}=FOLDER" for name in lacking)
+            say(f"{one.claim} needs the labels of {', '.join(lacking)}: give {cure}")
+            continue
+        say(f"{one.id}: measured without training")
+        shop.store.put(raw_of(one.id, _measured(one.id, shop.data), one.command))
+        made += 1
     return made
 
 
-def _source(id: str) -> Source:
+def _measured(id: str, data: Mapping[str, str]) -> dict[str, Any]:
+    """Facts and about of a raw file."""
     if id in SOURCES:
-        return SOURCES[id]
+        return SOURCES[id].measure(data)
+    from vitruvian.claims.speed import measure  # with PyTorch
 
-    def speed(data: Mapping[str, str]) -> dict[str, Any]:
-        from vitruvian.claims.speed import measure
-
-        return measure(data)
-
-    return Source((), speed)
+    return measure(data)
 
 
 @contextmanager

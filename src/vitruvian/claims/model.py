@@ -119,9 +119,13 @@ class Training:
     @cached_property
     def id(self) -> str:
         """A readable name and what tells it from any other content."""
-        text = json.dumps(self.content(), sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        return f"{self.tier.slug}-{self.arm.name}-{self.seed}-{digest}"
+        return f"{self.tier.slug}-{self.arm.name}-{self.seed}-{digest(self.content())}"
+
+
+def digest(content: dict[str, Any]) -> str:
+    """Eight digits that tell a content from any other."""
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)

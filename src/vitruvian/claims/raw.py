@@ -1,9 +1,10 @@
 """What stays of a training: counts per photograph and joint, in a JSON file small enough to commit.
 
     format, id       of the file
-    content          what was trained: `Training.content`
+    content          what was trained: `Training.content`, whose digest ends the id
     arm, command     its name, and the command that makes the file again
-    made             versions, hardware, parameters, persons, images, seconds on the wall and of the CPU
+    made             versions, hardware and arithmetic, parameters, persons, images, seconds on the wall
+                     and of the CPU
     recipe           the recipe, resolved
     persons          on whom was measured: name -> skeleton, n, rows (a checksum of who), state, angle
     measures         key -> persons, protocol, thresholds, planes
@@ -28,14 +29,18 @@ import base64
 import bz2
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, FiniteFloat
 
+from vitruvian.claims.model import digest
+from vitruvian.skeleton import find_skeleton
 from vitruvian.types import UserError
 from vitruvian.use.files import write_text
 
@@ -43,6 +48,12 @@ FORMAT = 1
 NONE = 255
 HEIGHTS, BACKGROUNDS = 50, 250
 RAW = Path(__file__).parent / "raw"
+# word of a measure's key -> planes beside the level
+_PLANES = {
+    "swaps": {"swapped"},
+    "baseline": {"baseline"},
+    "heights": {"height", "background"},
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +99,7 @@ class Raw:
     """A raw file; planes are unpacked when they are asked for."""
 
     values: dict[str, Any] = field(repr=False)
+    path: Path | None = None  # that it was read from
 
     @property
     def id(self) -> str:
@@ -99,6 +111,11 @@ class Raw:
         return frozenset(self.values.get("measures", {}))
 
     @property
+    def arithmetic(self) -> str:
+        """What it was computed in, "bf16" or "fp32"."""
+        return str(self.values["made"]["hardware"]).rpartition(", ")[2]
+
+    @property
     def facts(self) -> dict[str, dict[str, Any]]:
         return dict(self.values.get("facts", {}))
 
@@ -107,23 +124,32 @@ class Raw:
 
         Raises:
             KeyError: there was no such measure.
+            UserError: its planes are damaged.
         """
         if key not in self._measured:
             values = self.values["measures"][key]
-            name = str(values["persons"])
-            planes = {n: unpacked(plane) for n, plane in values["planes"].items()}
-            self._measured[key] = Measured(
-                name, self._persons(name), values["protocol"], tuple(values["thresholds"]), planes
-            )
+            with _damage_is_said(self.path):
+                self._measured[key] = self._unpacked(values)
         return self._measured[key]
 
     @cached_property
     def _measured(self) -> dict[str, Measured]:
         return {}
 
+    def _unpacked(self, values: Mapping[str, Any]) -> Measured:
+        name = str(values["persons"])
+        persons = self._persons(name)
+        planes = {n: unpacked(plane) for n, plane in values["planes"].items()}
+        if any(plane.shape != persons.state.shape for plane in planes.values()):
+            raise ValueError("planes of other persons or joints")
+        return Measured(name, persons, values["protocol"], tuple(values["thresholds"]), planes)
+
     def _persons(self, name: str) -> Persons:
         values = self.values["persons"][name]
         state, angle = unpacked(values["state"]), unpacked(values["angle"])
+        joints = len(find_skeleton(values["skeleton"]))
+        if state.shape != (angle.size, joints) or angle.ndim != 1:
+            raise ValueError("states of other persons or joints")
         return Persons(values["skeleton"], values["rows"], state, angle)
 
     def with_measured(self, found: Mapping[str, Measured]) -> Raw:
@@ -132,7 +158,7 @@ class Raw:
             m.name: m.persons.to_dict() for m in found.values()
         }
         measures = self.values.get("measures", {}) | {key: m.to_dict() for key, m in found.items()}
-        return Raw(self.values | {"persons": persons, "measures": measures})
+        return replace(self, values=self.values | {"persons": persons, "measures": measures})
 
 
 class Store:
@@ -186,19 +212,110 @@ def read_raw(path: Path) -> Raw:
     Raises:
         UserError: it is damaged, or of another format.
     """
-    try:
+    with _damage_is_said(path):
         values = json.loads(path.read_text(encoding="utf-8"))
-        if values["format"] != FORMAT or values["id"] != path.stem:
-            raise ValueError
-        for measure in values.get("measures", {}).values():
-            if measure["persons"] not in values["persons"] or "level" not in measure["planes"]:
-                raise ValueError
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        _check(values, path.stem)
+    return Raw(values, path)
+
+
+@contextmanager
+def _damage_is_said(path: Path | None) -> Iterator[None]:
+    """Whatever a damaged file raises becomes the one line that names it."""
+    try:
+        yield
+    except (OSError, ValueError, OverflowError, UserError):
+        if path is None:  # it was made here
+            raise
         raise UserError(
             f"{path} is no raw file of this version: take it from its source again, or delete it and "
             "run its claim"
         ) from None
-    return Raw(values)
+
+
+def _check(values: Any, name: str) -> None:
+    """Raises ValueError where something is absent or of another kind; planes are not unpacked."""
+    head = _File.model_validate(values)
+    if head.format != FORMAT or head.id != name:
+        raise ValueError(f"{head.id!r} of format {head.format}")
+    if "facts" in values:
+        _Facts.model_validate(values)
+        return
+    trained = _Trained.model_validate(values)
+    if not name.endswith(f"-{digest(trained.content)}"):
+        raise ValueError("content that its id does not tell")
+    for key, measure in trained.measures.items():
+        if measure.persons not in trained.persons or not _planes(key) <= set(measure.planes):
+            raise ValueError(f"persons or planes of {key!r} are absent")
+
+
+def _planes(key: str) -> set[str]:
+    """The planes that a measure's key speaks of."""
+    planes = {"level"}
+    for word in key.split():
+        kind, _, names = word.partition("=")
+        if kind == "maps":
+            planes |= {f"peaks {name}" for name in names.split("+")}
+        planes |= _PLANES.get(kind, set())
+    return planes
+
+
+class _Part(BaseModel):
+    """What a raw file must hold, of the kinds that its readers rely on."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Plane(_Part):
+    shape: list[int]
+    b85: str
+
+
+class _Persons(_Part):
+    skeleton: str
+    rows: str
+    state: _Plane
+    angle: _Plane
+
+
+class _Measure(_Part):
+    persons: str
+    protocol: str
+    thresholds: list[FiniteFloat]
+    planes: dict[str, _Plane]
+
+
+class _Fact(_Part):
+    value: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+    n: int
+
+
+class _Made(_Part):
+    images: int = 0
+    parameters: int = 0
+    cpu_seconds: FiniteFloat = 0.0
+
+
+class _File(_Part):
+    format: int
+    id: str
+    command: str
+
+
+class _Trained(_File):
+    arm: str
+    content: dict[str, Any]
+    made: _Made
+    persons: dict[str, _Persons]
+    measures: dict[str, _Measure]
+
+
+class _Facts(_File):
+    model_config = ConfigDict(extra="forbid")
+
+    facts: dict[str, _Fact]
+    about: dict[str, Any] = {}
 
 
 def packed(plane: np.ndarray) -> dict[str, Any]:

@@ -52,9 +52,8 @@ def _reading() -> str:
         f"training, at least {tier.seeds} seeds{_settings(tier)}"
         for tier in TIERS
     )
-    held = ", ".join(
-        f"{seeds} seeds {coverage(seeds):.0%} ({coverage(seeds, 3.0):.0%} where seeds matter three "
-        "times as much)"
+    held = "; ".join(
+        f"{seeds} seeds {', '.join(f'{coverage(seeds, ratio):.0%}' for ratio in (1.0, 3.0, 10.0))}"
         for seeds in (2, 3, 5)
     )
     return (
@@ -63,20 +62,26 @@ def _reading() -> str:
         "*reproduced* where the 95 % interval of every deciding contrast lies above zero, "
         "*contradicted* where one lies below, else *undecided at this scale*; with fewer seeds than the "
         "tier asks for it can only be said that *these weights differ*. The row shows the contrast that "
-        "decides. PCK is at 0.2 torso lengths where nothing else is said (B5: 0.2 of neck to head top, the "
+        "decides. Arms are computed in what is fast on the machine at hand, bfloat16 (bf16) or single "
+        "precision (fp32); a line whose arms differ in that says so. PCK is at 0.2 torso "
+        "lengths where nothing else is said (B5: 0.2 of neck to head top, the "
         "length of MPII's skeleton), each located joint of the held-out persons counts the same, boxes "
         "are of the labelled joints, no flip test. Beside each arm stands what its nets score, seed by "
         "seed, and those of its stages that were asked.\n\n"
         f"Tiers: {tiers}.\n\n"
         f"Intervals are over seeds and photographs: {RESAMPLES} resamples of both (a two-level bootstrap, "
-        "paired over arms, deviations of seeds stretched for their small number). Few seeds say little: "
-        "where seeds and photographs are equally uncertain, such intervals hold the truth in simulation "
-        f"with {held}."
+        "paired over arms, widened for the small number of seeds as Student's interval is). How often such "
+        "intervals hold the truth in simulation, where the seeds make the effect as uncertain as the "
+        f"photographs do, three and ten times as uncertain: {held}."
     )
 
 
 def _settings(tier: Tier) -> str:
-    settings = f", every recipe with `{' '.join(tier.settings)}`" if tier.settings else ""
+    settings = (
+        f", every recipe with `{' '.join(tier.settings)}` where an arm says nothing else"
+        if tier.settings
+        else ""
+    )
     return f", {_OPTIMISERS[tier.optimiser]}{settings}"
 
 
@@ -156,6 +161,7 @@ def _row(claim: Claim, row: Row, store: Store) -> list[str]:
     for found in row.contrasts:
         unit = "" if found.unit == "points" else f" {found.unit}"
         state = found.state if found.decides else f"beside: {found.state}"
+        state += f"; arms in {' and '.join(found.arithmetic)}" if len(found.arithmetic) > 1 else ""
         effect = number(found.effect, found.unit, sign=True) + (
             unit if found.effect is not None else ""
         )
@@ -185,8 +191,17 @@ def _trainings(claim: Claim, tier: Tier, store: Store) -> list[str]:
             lines.append(_arm(Training(tier, arm, 0), known))
     if not lines:
         return []
-    head = ["", "| arm | recipe | stages and steps | from | parameters | PCK@0.2 | core minutes |"]
-    return [*head, "| --- | --- | --- | --- | ---: | ---: | ---: |", *lines]
+    columns = (
+        "arm",
+        "recipe",
+        "stages and steps",
+        "from",
+        "parameters",
+        "PCK@0.2",
+        "core minutes",
+        "in",
+    )
+    return ["", _cells(*columns), "| --- | --- | --- | --- | ---: | ---: | ---: | --- |", *lines]
 
 
 def _arm(training: Training, raws: Sequence[Raw]) -> str:
@@ -198,7 +213,10 @@ def _arm(training: Training, raws: Sequence[Raw]) -> str:
     parameters = f"{made[0].get('parameters', 0):,}"
     recipe = f"{training.arm.recipe} {settings}".strip()
     shares = "; ".join(_shares(raws)) or "-"
-    return _cells(training.arm.name, f"`{recipe}`", fits, parent, parameters, shares, minutes)
+    computed = ", ".join(dict.fromkeys(raw.arithmetic for raw in raws))
+    return _cells(
+        training.arm.name, f"`{recipe}`", fits, parent, parameters, shares, minutes, computed
+    )
 
 
 def _shares(raws: Sequence[Raw]) -> list[str]:

@@ -40,6 +40,7 @@ class Found:
     n: int = 0  # photographs
     unit: str = "points"
     decides: bool = True
+    arithmetic: tuple[str, ...] = ()  # that its arms were computed in: "bf16", "fp32"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -52,6 +53,7 @@ class Found:
             "n": self.n,
             "unit": self.unit,
             "decides": self.decides,
+            "arithmetic": list(self.arithmetic),
         }
 
 
@@ -176,6 +178,7 @@ def contrasted(contrast: Contrast, tier: Tier, store: Store) -> Found:
         found.n,
         contrast.unit,
         contrast.decides,
+        _arithmetic(contrast, tier, seeds, store),
     )
 
 
@@ -187,6 +190,13 @@ def judged(low: float, high: float, seeds: int, least: int) -> State:
     if not decided:
         return "undecided at this scale"
     return "reproduced" if low > 0 else "contradicted"
+
+
+def _arithmetic(
+    contrast: Contrast, tier: Tier, seeds: Sequence[int], store: Store
+) -> tuple[str, ...]:
+    raws = (_raw(store, Training(tier, t.arm, s)) for t in contrast.terms for s in seeds)
+    return tuple(sorted({raw.arithmetic for raw in raws}))
 
 
 def _complete(contrast: Contrast, tier: Tier, seed: int, store: Store) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from vitruvian.claims.rows import Found, Row
-from vitruvian.claims.todo import Job, Todo
+from vitruvian.claims.todo import Job, Todo, Unmeasured
 
 _DIGITS = {"points": 1}  # of a unit's figures; others have three
 
@@ -52,14 +52,18 @@ def ledger_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def todo_lines(todo: Todo) -> list[str]:
-    """A line a training, what is at hand, and the sum."""
-    lines = [_line(job) for job in todo.jobs]
+def todo_lines(todo: Todo, facts: Sequence[Unmeasured] = ()) -> list[str]:
+    """A line a training or measurement without one, what is at hand, and the sum."""
+    measured = f"{'':10} {'to be measured':19}"
+    lines = [f"{measured} {one.id}  {one.claim}: `{one.command}`" for one in facts]
+    lines += [_line(job) for job in todo.jobs]
     finished = sum(job.standing == "finished" for job in todo.jobs)
     guesses = sum(job.guessed for job in todo.open)
     sums = f"{len(todo.open)} trainings to make, {todo.hours:.1f} hours of one core"
     if guesses:
         sums += f" ({guesses} of them by guessed speeds)"
+    if facts:
+        sums += f"; {len(facts)} to be measured without training"
     return [*lines, f"{finished} trainings finished; {sums}"]
 
 

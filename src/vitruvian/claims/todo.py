@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from vitruvian.claims.labels import SOURCES
 from vitruvian.claims.ledger import CLAIMS, measures
 from vitruvian.claims.model import BATCH, Claim, Measure, Tier, Training
 from vitruvian.claims.raw import Raw, Store
@@ -42,6 +43,33 @@ class Todo:
     @property
     def hours(self) -> float:
         return sum(job.hours for job in self.open)
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """A raw file of facts, which take no training, that is not there or lacks some of them."""
+
+    id: str
+    claim: str  # the first that reads it
+    needs: tuple[str, ...]  # data sets
+
+    @property
+    def command(self) -> str:
+        """What makes it."""
+        data = "".join(f" --data {name}=FOLDER" for name in self.needs)
+        return f"vitruvian claims run {self.claim}{data}"
+
+
+def unmeasured(claims: Iterable[Claim], store: Store) -> tuple[Unmeasured, ...]:
+    """What is to be measured without training, in the order of the claims."""
+    found: dict[str, Unmeasured] = {}
+    for claim in claims:
+        for fact in claim.facts:
+            raw = store.get(fact.source)
+            if raw is None or fact.key not in raw.facts:
+                needs = SOURCES[fact.source].needs if fact.source in SOURCES else ()
+                found.setdefault(fact.source, Unmeasured(fact.source, claim.id, needs))
+    return tuple(found.values())
 
 
 def plan(

@@ -73,14 +73,18 @@ def plan(
     raw: Raw = None,
     runs: Runs = RUNS,
 ) -> None:
-    """What is missing: trainings in their order, minutes of one core, and what is finished."""
-    from vitruvian.claims.ledger import find_claims, find_tiers
-    from vitruvian.claims.raw import RAW, Store
-    from vitruvian.claims.table import todo_lines
-    from vitruvian.claims.todo import plan
+    """What is missing: measurements without training, trainings in their order, minutes of one core.
 
-    todo = plan(find_claims(ids or ()), find_tiers(tier), Store(raw or RAW), runs, seeds=seeds)
-    for line in todo_lines(todo):
+    Trainings that are finished are listed, too.
+    """
+    from vitruvian.claims.ledger import find_claims, find_tiers
+    from vitruvian.claims.table import todo_lines
+    from vitruvian.claims.todo import plan, unmeasured
+
+    claims, store = find_claims(ids or ()), _existing(raw)
+    todo = plan(claims, find_tiers(tier), store, runs, seeds=seeds)
+    facts = unmeasured(claims, store) if tier is None else ()  # which belong to no tier
+    for line in todo_lines(todo, facts):
         typer.echo(line)
 
 
@@ -173,16 +177,15 @@ def figures(
     A figure takes the first model of its system that fits; curves have a line for every model. One whose
     model is absent is left out, which is said. Heatmaps and single stages of a cascade need torch.
     """
-    from vitruvian.claims.drawing.book import INDEX, draw_figures
+    from vitruvian.claims.drawing.book import INDEX, draw_figures, tally
     from vitruvian.claims.drawing.scene import Ask
 
     ask = Ask(
         out, data, subset, tuple(models or ()), bundled, persons, examples, seed, tuple(names or ()),
-        raw, tune, device, workers,
+        _existing(raw).folder, tune, device, workers,
     )  # fmt: skip
     drawn = draw_figures(ask, typer.echo)
-    count = sum(bool(one.files) for one in drawn)
-    typer.echo(f"{count} of {len(drawn)} figures drawn: {out / INDEX}")
+    typer.echo(f"{tally(drawn)}: {out / INDEX}")
     if data is not None:
         typer.echo(
             f"the photographs are {data.partition('=')[0]}'s: mind its licence before publishing"

@@ -90,7 +90,7 @@ def evaluate(
     console = Console()
     words = "{of} on {data} {subset}: {provenance}".format(of=model or predictions, **scored.about)
     console.print(words, highlight=False, markup=False, soft_wrap=True)
-    for note in scored.notes:
+    for note in (scored.about["made"], *scored.notes):
         console.print(note, highlight=False, markup=False, soft_wrap=True)
     for number, result in enumerate(scored.results):
         console.print(result.table())

@@ -29,8 +29,10 @@ from vitruvian.use.occluders import Occluders, occlude, occluded
 from vitruvian.use.predict import Model, labelled, load
 from vitruvian.use.predictions import read_predictions
 from vitruvian.use.scores import (
+    NOT_SAID,
     label_notes,
     learnt_notes,
+    made_words,
     open_truth,
     protocols_of,
     score_predictions,
@@ -285,7 +287,8 @@ def _entry(
     path = Path(name)
     if path.suffix.lower() in FILES:
         if (saved := _saved_result(path)) is not None:
-            return Entry(label, saved[0]), saved[1]
+            result, of, notes = saved
+            return Entry(label, result, notes=notes), of
         if on is None or chosen is None:
             which = f" ({protocols_of(request.truth)})" if request.truth else ""
             raise UserError(
@@ -301,7 +304,8 @@ def _entry(
     model = models[name]
     xy, result = _answers(model, request, on.people, chosen)
     facts = {"parameters": model.info.parameters, "gmacs": model.info.gmacs}
-    notes = () if request.subset else learnt_notes(on.sizes, on.about["subset"])
+    notes = (made_words(model.info),)
+    notes += () if request.subset else learnt_notes(on.sizes, on.about["subset"])
     notes += (on.boxes.line(),) if on.boxes else ()
     learnt = LEARNT_FROM.get(model.info.start)
     if learnt is not None and not on.where_learnt:
@@ -316,12 +320,12 @@ def _of_file(label: str, path: Path, request: Request, on: Persons, chosen: Prot
         result, notes = score_results(
             path, request.truth or "", chosen, on.people, whole, skeleton=skeleton, base=base
         )
-        return Entry(label, result, notes=notes)
+        return Entry(label, result, notes=(*notes, NOT_SAID))
     check_fits(chosen, on.people)
     found = read_predictions(path, on.people, skeleton=skeleton, base=base, subsets=on.sizes)
     result, warnings = score_predictions(found, on.people, chosen)
     labels = label_notes(on.people, on.about["subset"], chosen)
-    return Entry(label, result, notes=(*found.notes, *warnings, *labels), xy=found.xy)
+    return Entry(label, result, notes=(*found.notes, *warnings, *labels, NOT_SAID), xy=found.xy)
 
 
 def _answers(
@@ -348,8 +352,8 @@ def _with_costs(entries: Sequence[Entry], request: Request, people: People) -> l
     return [e if e.model is None else replace(e, cost=next(made)) for e in entries]
 
 
-def _saved_result(path: Path) -> tuple[Result, dict[str, str]] | None:
-    """A result that `eval --json` wrote, and what it is of; None: the file holds something else."""
+def _saved_result(path: Path) -> tuple[Result, dict[str, str], tuple[str, ...]] | None:
+    """A result that `eval --json` wrote, what it is of, and notes; None: the file holds something else."""
     if path.suffix.lower() != ".json":
         return None
     try:
@@ -359,7 +363,7 @@ def _saved_result(path: Path) -> tuple[Result, dict[str, str]] | None:
     if not isinstance(values, dict) or "protocol" not in values:
         return None
     about = {key: str(values.get(key, "")) for key in ("data", "subset", "provenance")}
-    return result_from_dict(values), about
+    return result_from_dict(values), about, (str(values["made"]),) if "made" in values else ()
 
 
 def _check_same(about: dict[str, str], of: dict[str, str], label: str) -> None:

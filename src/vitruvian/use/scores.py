@@ -22,6 +22,7 @@ from vitruvian.measure.protocol_table import PROTOCOLS
 from vitruvian.measure.protocols import MADE, Protocol, find_protocol
 from vitruvian.measure.result import Result
 from vitruvian.measure.scoring import score
+from vitruvian.models import ModelInfo
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import Convention, UserError
 from vitruvian.use.doubts import other_persons, swapped_sides
@@ -35,6 +36,7 @@ from vitruvian.use.progress import Progress, watched
 from vitruvian.use.second_peaks import model_peaks
 from vitruvian.use.where import where_learnt
 
+NOT_SAID = "what it has learnt from is not stated"
 _PUBLISHED_TRUTH = ("detections_our_format.mat", "gt_valid.mat")  # of MPII's validation persons
 
 
@@ -127,7 +129,7 @@ def score_model(
     if subset is None:
         notes += learnt_notes({name: len(rows) for name, rows in people.subsets.items()}, asked)
     notes += (fit.line(),) if fit else ()
-    about = _about(people, asked, model=named)
+    about = _about(people, asked, model=named, made=made_words(model.info))
     return Scored(tuple(results), about, notes, peaks=counted, boxes=fit)
 
 
@@ -213,7 +215,7 @@ def score_file(
     whole = open_truth(data, chosen)
     asked = subset_name(whole, subset)
     people = whole.subset(asked)
-    about = _about(people, asked, predictions=path.name)
+    about = _about(people, asked, predictions=path.name, made=NOT_SAID)
     if chosen.metric == "oks":
         result, notes = score_results(
             path, data, chosen, people, asked == "all", skeleton=skeleton, base=base
@@ -226,6 +228,15 @@ def score_file(
     result, warnings = score_predictions(predictions, people, chosen, train)
     notes = (*predictions.notes, *label_notes(people, asked, chosen))
     return Scored((result,), about, notes, warnings)
+
+
+def made_words(info: ModelInfo) -> str:
+    """What a model has learnt from, and how its system finds a joint within a cell, where it says so."""
+    sets = ", ".join(f"{used.name} ({used.rows} persons)" for used in info.data)
+    words = f"learnt from {sets}" if sets else NOT_SAID
+    rules = {"offset": "offset within a cell", "highest": "of cells equally high"}
+    told = [f"{rule}: {info.config[key]}" for key, rule in rules.items() if key in info.config]
+    return "; ".join([words, *told])
 
 
 def learnt_notes(sizes: Mapping[str, int], subset: str) -> tuple[str, ...]:

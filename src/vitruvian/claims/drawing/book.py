@@ -38,6 +38,7 @@ class Drawn:
     files: tuple[str, ...] = ()  # beside the index, the picture to show first
     seen: str = ""
     table: tuple[tuple[str, ...], ...] = ()
+    without: str = ""  # of one that is drawn in part: what is not in it
     lacks: str = ""  # why it was not drawn
 
 
@@ -60,8 +61,10 @@ def draw_figures(ask: Ask, say: Say = print) -> list[Drawn]:
     for figure in wanted:
         try:
             made = figure.draw(scene)
-            drawn = Drawn(figure, _written(ask.out, figure, made), made.seen, made.table)
-            say(f"{figure.title}: {ask.out / drawn.files[0]}")
+            files = _written(ask.out, figure, made)
+            drawn = Drawn(figure, files, made.seen, made.table, made.without)
+            part = f", without {made.without}" if made.without else ""
+            say(f"{figure.title}: {ask.out / files[0]}{part}")
         except UserError as error:
             drawn = Drawn(figure, lacks=str(error))
             say(f"{figure.title}: {error}")
@@ -71,6 +74,14 @@ def draw_figures(ask: Ask, say: Say = print) -> list[Drawn]:
     command = shlex.join(["vitruvian", *sys.argv[1:]])
     write_text(ask.out / INDEX, index(scene, found, command))
     return found
+
+
+def tally(found: Sequence[Drawn]) -> str:
+    """How many figures were drawn, and which of them in part."""
+    drawn = [one for one in found if one.files]
+    parts = [one.figure.name for one in drawn if one.without]
+    words = f"{len(drawn)} of {len(found)} figures drawn"
+    return f"{words}, {len(parts)} of them in part ({', '.join(parts)})" if parts else words
 
 
 def find_figures(names: Sequence[str]) -> tuple[PaperFigure, ...]:
@@ -93,7 +104,7 @@ def index(scene: Scene, found: Sequence[Drawn], command: str) -> str:
     lines = [
         "# The papers' figures, drawn of these models",
         "",
-        f"Made by `{command}`.",
+        f"Made by `{command}`: {tally(found)}.",
         "",
         f"Models: {', '.join(listed) or 'none'}.",
         "",
@@ -121,6 +132,8 @@ def _section(drawn: Drawn) -> list[str]:
     lines = [f"## {figure.title}", "", f"In the paper: {figure.shows.rstrip('.')}.", ""]
     if drawn.lacks:
         return [*lines, f"Not drawn: {drawn.lacks}."]
+    if drawn.without:
+        lines += [f"Drawn in part, without {drawn.without}.", ""]
     others = [f"[{file}]({file})" for file in drawn.files[1:]]
     more = ["", f"Also {', '.join(others)}."] if others else []
     table = ["", *_table(drawn.table)] if drawn.table else []

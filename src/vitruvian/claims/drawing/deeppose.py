@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,23 +38,27 @@ def draw_two_stages(scene: Scene) -> Made:
     """All models on the arms up to 0.2, DeepPose after two stages."""
     entry = scene.first(SYSTEM, lambda info: len(_stages(info)) > 1, "with two stages or more")
     reads: list[Read] = [(f"{entry.label}, after stage 2", entry, "stage2")]
-    return _curves(scene, reads + _others(scene, entry), ARMS, _NEAR, "3: detected joints, arms")
+    made = _curves(scene, reads + _others(scene, entry), ARMS, _NEAR, "3: detected joints, arms")
+    return replace(made, without=_lost_joints(scene, ARMS))
 
 
 def draw_four_limbs(scene: Scene) -> Made:
     """All models on arms and legs up to 0.5, DeepPose after all stages."""
     entry = scene.first(SYSTEM)
     reads: list[Read] = [(entry.label, entry, None)]
-    return _curves(
+    made = _curves(
         scene, reads + _others(scene, entry), LIMBS, _FAR, "4: detected joints, four limbs"
     )
+    return replace(made, without=_lost_joints(scene, LIMBS))
 
 
 def draw_stages(scene: Scene) -> Made:
     """DeepPose after each stage."""
     entry = scene.first(SYSTEM, lambda info: len(_stages(info)) > 1, "with two stages or more")
     reads: list[Read] = [(f"stage {s}", entry, f"stage{s}") for s in _stages(entry.info)]
-    return _curves(scene, reads, LIMBS, _FAR, "5: detected joints after each stage", entry.label)
+    title = "5: detected joints after each stage"
+    made = _curves(scene, reads, LIMBS, _FAR, title, entry.label)
+    return replace(made, without=_lost_stages(entry))
 
 
 def draw_poses(scene: Scene) -> Made:
@@ -73,7 +78,8 @@ def draw_poses(scene: Scene) -> Made:
     ]
     title = f"{PAPER}, Figure 6: predicted poses after each stage"
     made = sheet(title, caption, rows, [_words(stage) for stage in stages])
-    return Made(made, f"PCK, n = {scene.result(entry).n}: {totals}.")
+    seen = f"PCK, n = {scene.result(entry).n}: {totals}."
+    return Made(made, seen, without=_lost_stages(entry))
 
 
 def _curves(
@@ -85,7 +91,7 @@ def _curves(
     of: str = "",
 ) -> Made:
     """Curves of PDJ, a panel a joint."""
-    joints = [joint for joint in joints if f"left_{joint}" in scene.people.skeleton.joint_names]
+    joints = [joint for joint in joints if _labelled(scene, joint)]
     if not joints:
         raise UserError(f"needs joints of limbs, which {scene.people.name} does not have")
     thresholds = _STEP * np.arange(round(upto / _STEP) + 1)
@@ -140,6 +146,22 @@ def _stages(info: ModelInfo) -> range:
     upto = info.predict.upto
     last = int(upto.removeprefix("stage")) if upto else int(info.config["stages"])
     return range(1, last + 1)
+
+
+def _labelled(scene: Scene, joint: str) -> bool:
+    return f"left_{joint}" in scene.people.skeleton.joint_names
+
+
+def _lost_joints(scene: Scene, joints: Sequence[str]) -> str:
+    """Those of the paper's panels that there are no labels of; "": none."""
+    lost = [joint for joint in joints if not _labelled(scene, joint)]
+    return f"{' and '.join(lost)}, which {scene.people.name} does not label" if lost else ""
+
+
+def _lost_stages(entry: Entry) -> str:
+    """Those of the paper's three stages that a model does not have; "": none."""
+    lost = [f"stage {s}" for s in (1, 2, 3) if s not in _stages(entry.info)]
+    return f"{' and '.join(lost)}, which {entry.label} does not have" if lost else ""
 
 
 def _words(stage: str) -> str:

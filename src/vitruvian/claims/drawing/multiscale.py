@@ -122,7 +122,9 @@ def draw_cells(scene: Scene) -> Made:
     )
     ends = (min(ticks) - 0.3, max(ticks) + 0.3)
     figure = curve_panels(panels, words, caption, x_range=ends, ticks=ticks, marks=True)
-    return Made(figure, " ".join(said), stacks.table(sources))
+    whole = "nothing" in lost.values()
+    without = "" if whole else "some numbers of stacks and scales, named in its caption"
+    return Made(figure, " ".join(said), stacks.table(sources), without)
 
 
 def draw_poses(scene: Scene) -> Made:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from vitruvian.claims.drawing.scene import (
@@ -20,6 +21,8 @@ from vitruvian.types import State
 
 PAPER = "Sun et al., ICCV 2017"
 SYSTEM = "normalized"
+# panels of Figure 5 that not every model has
+_PANELS = {"(b)": "refinement without normalization", "(d)": "body and limb normalization"}
 Column = tuple[str, Entry, str | None]  # head, model, the last stage that takes part
 
 
@@ -28,9 +31,10 @@ def draw_spread(scene: Scene) -> Made:
     people = scene.labels
     labels = people.joints, people.state >= State.OCCLUDED, people.skeleton
     unit = torso_unit(*labels)
-    words = []
+    words, lost = [], []
     for relative in (HEAD, LIMBS[0]):
         if relative.lacks(people.skeleton):
+            lost.append(relative.name)
             continue
         found = spread_of(relative_positions(*labels, relative, unit))
         stages = ", ".join(f"{stage} {rms:.3f}" for stage, rms in found.rms.items())
@@ -39,7 +43,8 @@ def draw_spread(scene: Scene) -> Made:
         f"RMS distance from the mean in torso lengths, {people.name}: {'; '.join(words)}. "
         "Of labels, without a model."
     )
-    return Made(partial(write_spread_plot, [people]), seen)
+    without = f"{' and '.join(lost)}, which {people.name} does not label" if lost else ""
+    return Made(partial(write_spread_plot, [people]), seen, without=without)
 
 
 def draw_poses(scene: Scene) -> Made:
@@ -58,15 +63,15 @@ def draw_poses(scene: Scene) -> Made:
     totals = "; ".join(
         f"{head} {total_words(scene.result(of, stage))}" for head, of, stage in columns
     )
-    missing = "" if plain else " (b), refinement without normalization, needs another model."
+    without = _lost(columns)
     models = f"{entry.label}{f', (b) {plain.label}' if plain else ''}"
     caption = [
-        f"Models: {models}.{missing}",
+        f"Models: {models}.{f' Without {without}.' if without else ''}",
         f"PCK of {scene.words}: {totals}. {protocol_words(scene.protocol(entry))}.",
     ]
     title = f"{PAPER}, Figure 5: estimated poses from different stages"
     picture = sheet(title, caption, rows, ["labels", *(head for head, _, _ in columns)])
-    return Made(picture, f"PCK, n = {scene.result(entry).n}: {totals}.{missing}")
+    return Made(picture, f"PCK, n = {scene.result(entry).n}: {totals}.", without=without)
 
 
 def _columns(entry: Entry) -> list[Column]:
@@ -80,6 +85,14 @@ def _columns(entry: Entry) -> list[Column]:
         limbs = "body and limb" if info.config["limb_norm"] else "body"
         known.append((f"(d) with {limbs} normalization", entry, None))
     return known
+
+
+def _lost(columns: Sequence[Column]) -> str:
+    """The paper's panels that are not among the columns; "": none."""
+    heads = {head[:3] for head, _, _ in columns}
+    lost = [f"{panel} {words}" for panel, words in _PANELS.items() if panel not in heads]
+    needs = "needs another model" if len(lost) == 1 else "need other models"
+    return f"{' and '.join(lost)}, which {needs}" if lost else ""
 
 
 def _normalizes(info: ModelInfo) -> bool:

@@ -67,6 +67,7 @@ class Made:
     picture: np.ndarray | Figure | Callable[[Path], object]  # RGB uint8 (H, W, 3), curves, a writer
     seen: str  # one line of what was measured
     table: tuple[tuple[str, ...], ...] = ()  # its figures where they are many, the head first
+    without: str = ""  # what of the paper's figure is not in it, and why; "": it is whole
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,8 @@ def _of_joints(*joints: str) -> tuple[Figure, Figure]:
 _TORSO_ENDS = ("shoulder", "hip")
 _LIMBS = ("wrist", "knee", "ankle")
 _TRUNK, _ENDS = _of_joints(*_TORSO_ENDS), _of_joints(*_LIMBS)
-_AUC = Figure(Measure(thresholds=FINE), "auc")
+_FINE = Figure(Measure(thresholds=FINE))
+_AUC = Figure(_FINE.measure, "auc")
 _TORSO = "torso lengths"
 
 
@@ -215,14 +216,17 @@ CLAIMS: tuple[Claim, ...] = (
             *chain((("8s", HEADS8), ("16s", HEADS16), ("32s", HEADS32)), _AUC),
             above("16s, extra supervision above plain", (EXTRA16, _AUC), (HEADS16, _AUC)),
             above("8s, extra supervision above plain", (EXTRA8, _AUC), (HEADS8, _AUC)),
-            above("16s, fusion above extra supervision", (FUSION16, _AUC), (EXTRA16, _AUC)),
-            above("8s, fusion above extra supervision", (FUSION8, _AUC), (EXTRA8, _AUC)),
+            above(
+                "16s, fusion above extra supervision, at 0.2", (FUSION16, _FINE), (EXTRA16, _FINE)
+            ),
+            above("8s, fusion above extra supervision, at 0.2", (FUSION8, _FINE), (EXTRA8, _FINE)),
         ),
         tiers=(RENDERED,),
-        note="The area under PCK up to 0.2, in points of 100. Seven heads, from random weights and as many "
-        "steps each, on one trunk that stands still: that of fcn8-fusion, which all five losses have "
-        "trained. The paper trains the trunk of each row, too, scale by scale; what further losses do to "
-        "the trunk is not asked here.",
+        note="The area under PCK up to 0.2, in points of 100, but for fusion: of that the paper says that "
+        "PCK gains, and its areas are equal. Seven heads, from random weights and as many steps each, on "
+        "one trunk that stands still: that of fcn8-fusion, which all five losses have trained. The paper "
+        "trains the trunk of each row, too, scale by scale; what further losses do to the trunk is not "
+        "asked here.",
     ),
     Claim(
         "S5",

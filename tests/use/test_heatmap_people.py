@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 
 import drawn
 import mapped
-from vitruvian import cli
 from vitruvian.data.people import People
 from vitruvian.data.synthetic import figures
 from vitruvian.skeleton import COCO, LSP
@@ -24,7 +22,7 @@ from vitruvian.use.heatmap_people import evenly, see_people
 from vitruvian.use.heatmaps import MapRunner, open_maps
 from vitruvian.use.predict import Model, load
 
-Command = Callable[..., tuple[int, str]]
+Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -40,22 +38,6 @@ def model(parts: Path) -> Model:
 @pytest.fixture(scope="module")
 def run(model: Model) -> MapRunner:
     return open_maps(model, "cpu")
-
-
-@pytest.fixture
-def vitruvian(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs a command in this process: exit code, stderr."""
-
-    def run(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["vitruvian", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as exit_:
-            code = int(exit_.code or 0)
-        return code, capsys.readouterr().err
-
-    return run
 
 
 def people(**changes: object) -> People:
@@ -143,7 +125,7 @@ def test_heatmaps_of_a_data_set(parts: Path, vitruvian: Command, tmp_path: Path)
         "--device",
         "cpu",
     )
-    code, err = vitruvian(*command, "--out", out, "--occluders", 5)
+    code, _, err = vitruvian(*command, "--out", out, "--occluders", 5)
     assert code == 0, err
     assert "heatmaps of 3 persons" in err
     names = {f"person{i}{end}" for i in (1, 2, 3) for end in (".jpg", ".npz")}
@@ -154,7 +136,7 @@ def test_heatmaps_of_a_data_set(parts: Path, vitruvian: Command, tmp_path: Path)
     assert "5 pasted on each person, seed 0" in page
     picture = cv2.imread(str(out / "person1.jpg"))
     assert picture.shape[0] < picture.shape[1]
-    code, err = vitruvian(*command, "--out", tmp_path / "plain")
+    code, _, err = vitruvian(*command, "--out", tmp_path / "plain")
     assert code == 0, err
     with np.load(out / "person2.npz") as file, np.load(tmp_path / "plain" / "person2.npz") as plain:
         np.testing.assert_array_equal(file["true_xy_image"], plain["true_xy_image"])
@@ -166,7 +148,7 @@ def test_photographs_that_are_absent_are_told(
     parts: Path, vitruvian: Command, tmp_path: Path
 ) -> None:
     data = drawn.write_figures(tmp_path / "data", 3, pictures=False)
-    code, err = vitruvian(
+    code, _, err = vitruvian(
         "heatmaps", parts, "--data", data, "--subset", "all", "--out", tmp_path / "o"
     )
     assert code == 1
@@ -185,11 +167,11 @@ def test_what_has_no_heatmaps_is_one_line(
         ("predict", parts, tmp_path / "a.png", "--save-heatmaps"),
         ("heatmaps", parts, "--count", 1),
     ):
-        code, err = vitruvian(*command, *asked)
+        code, _, err = vitruvian(*command, *asked)
         assert code == 1
         assert err == "error: parts has no heatmaps: system 'part_heatmaps' answers without them\n"
         assert not out.exists()
-    code, err = vitruvian("heatmaps", parts, "--occluders-seed", 1, *asked)
+    code, _, err = vitruvian("heatmaps", parts, "--occluders-seed", 1, *asked)
     assert code == 1
     assert "give --occluders N" in err
 
@@ -214,7 +196,7 @@ def test_predict_saves_heatmaps(parts: Path, vitruvian: Command, tmp_path: Path)
     out = tmp_path / "out"
     command = ("predict", parts, tmp_path, "--device", "cpu", "--out", out, "--save-heatmaps")
     for said in ("3 photographs in", "3 photographs, 3 of them before"):
-        code, err = vitruvian(*command, "--boxes", boxes)
+        code, _, err = vitruvian(*command, "--boxes", boxes)
         assert code == 0, err
         assert said in err
         assert f"heatmaps  {out / 'heatmaps'}" in err
@@ -238,7 +220,7 @@ def test_predict_saves_heatmaps(parts: Path, vitruvian: Command, tmp_path: Path)
 def test_heatmaps_without_overlays(parts: Path, vitruvian: Command, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
     out = tmp_path / "out"
-    code, err = vitruvian("predict", parts, tmp_path / "a.png", "--device", "cpu", "--out", out,
+    code, _, err = vitruvian("predict", parts, tmp_path / "a.png", "--device", "cpu", "--out", out,
                           "--no-overlays", "--save-heatmaps", "--flip")  # fmt: skip
     assert code == 0, err
     assert {file.name for file in out.iterdir()} == {"heatmaps", "poses.json", ".finished.jsonl"}

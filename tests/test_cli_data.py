@@ -24,6 +24,16 @@ def test_lspet_from_a_folder_and_from_its_pack(vitruvian, tmp_path):
     assert code == 0, err
 
 
+def test_labels_beside_other_photographs(vitruvian, tmp_path):
+    data = small_lspet(tmp_path / "lspet")
+    for path in (data / "images").iterdir():
+        cv2.imwrite(str(path), np.zeros((12, 14, 3), np.uint8))
+    code, out, _ = vitruvian("data", "check", f"lspet={data}")
+    assert code == 1
+    assert "lspet: NOT OK, " in out
+    assert "labels lie outside" in out
+
+
 def test_labels_are_converted_and_described(vitruvian, tmp_path):
     data = f"lspet={small_lspet(tmp_path / 'data', 6)}"
     labels = tmp_path / "labels.json"

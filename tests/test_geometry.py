@@ -140,6 +140,12 @@ def test_whole_image_and_boxes_of_pixels():
     )
 
 
+def test_beyond_edges_by_hand():
+    xy = np.array([[49.5, 29.5], [-0.5, 10], [99.5, 59.5], [-50.5, 10], [10, 179.5], [np.nan, 1]])
+    found = geometry.beyond_edges(xy, 60, 100)
+    np.testing.assert_allclose(found, [-0.5, 0, 0, 0.5, 2, np.nan])
+
+
 def test_what_boxes_share_by_hand():
     a = np.array([[0, 0, 10, 4], [0, 0, 10, 4], [0, 0, 10, 4]], np.float32)
     b = np.array([[6, 1, 8, 8], [10, 0, 2, 2], [2, 1, 5, 2]], np.float32)

@@ -70,6 +70,12 @@ def whole_image(height: int, width: int) -> np.ndarray:
     return np.array([-0.5, -0.5, width, height], np.float32)
 
 
+def beyond_edges(xy: np.ndarray, height: int, width: int) -> np.ndarray:
+    """How far points (..., 2) lie outside of an image, in its widths or heights (...); below 0: inside."""
+    share = (xy + 0.5) / np.array([width, height])  # 0 to 1 within the image
+    return np.maximum(-share, share - 1).max(-1)
+
+
 def boxes_of_pixels(first_and_size: np.ndarray) -> np.ndarray:
     """Boxes (..., 4) from x, y, width, height where (x, y) is the first pixel: as in COCO files."""
     return (first_and_size - np.array([0.5, 0.5, 0, 0])).astype(np.float32)

@@ -121,6 +121,21 @@ def test_outside(people):
     assert check(people).outside == ()
 
 
+def test_labels_of_other_photographs(people, tmp_path):
+    people.joints[:2] += 200
+    people.joints[2, :7] += 200  # 35 of 70
+    assert check(people).ok
+    people.joints[2, 7] += 200
+    report = check(people)
+    assert not report.ok
+    assert "NOT OK, 36 of 70 labels lie outside" in report.lines()[0]
+    people.state[0] = State.MISSING  # 22 of 56: what is not labelled is nowhere
+    assert check(people).ok
+    people.state[0] = State.VISIBLE
+    (tmp_path / "0.jpg").write_bytes(b"no photograph")  # of whose labels nothing is known
+    assert check(people).labels == 56
+
+
 def test_nobody_tiny_duplicated(people):
     people.state[0] = State.MISSING
     people.joints[1, NAMES.index("left_shoulder")] = people.joints[1, NAMES.index("right_hip")] + 3

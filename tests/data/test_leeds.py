@@ -7,31 +7,14 @@ import pytest
 from PIL import Image
 from scipy.io import loadmat, savemat
 
+from faults import fault
+from leeds_files import lsp_values, lspet_values, write
 from vitruvian.data import open_data
 from vitruvian.data.leeds import read_lsp, read_lspet
 from vitruvian.skeleton import LSP
 from vitruvian.types import State, UserError
 
 RANKLE, LHIP, RWRIST, RSHOULDER, NECK, HEAD = 0, 3, 6, 8, 12, 13
-
-
-def write(folder, values, name="joints"):
-    folder.mkdir(exist_ok=True)
-    savemat(folder / "joints.mat", {name: values})
-    return folder
-
-
-def lspet_values(count, seed=0):
-    """Labels (14, 3, count): everything labelled, inside of 100 x 80 px."""
-    rng = np.random.default_rng(seed)
-    xy = rng.random((14, 2, count)) * [[100], [80]]
-    return np.concatenate([xy, np.ones((14, 1, count))], 1)
-
-
-def lsp_values(count, largest=150.0):
-    """Labels (3, 14, count): everything visible, x up to `largest`."""
-    xy = lspet_values(count)[:, :2].transpose(1, 0, 2) * largest / 100
-    return np.concatenate([xy, np.zeros((1, 14, count))])
 
 
 # the real files
@@ -362,3 +345,10 @@ def test_open_data(tmp_path, monkeypatch):
         open_data("lspet")
     with pytest.raises(UserError, match="no data set 'lspe'; nearest: 'lspet'"):
         open_data("lspe=x")
+
+
+@pytest.mark.parametrize("argument", ["buffy", "buffy=x"])
+def test_what_is_not_read_says_why(argument):
+    said = fault(lambda: open_data(argument))
+    assert said.startswith("data set 'buffy' is not read: Buffy Stickmen has six line segments")
+    assert "coco=DIR" in said

@@ -12,42 +12,16 @@ import numpy as np
 import pytest
 
 from vitruvian.data.people import People
-from vitruvian.data.synthetic import figures
-from vitruvian.data.union import converted
 from vitruvian.learn import run as runs
 from vitruvian.learn.folder import LOCK, MODEL, read_run
 from vitruvian.learn.lock import locked
 from vitruvian.models import read_model
-from vitruvian.skeleton import COCO, LSP, MPII, Skeleton
-from vitruvian.types import Convention, State, UserError
+from vitruvian.types import State, UserError
 
 SMALL = (
     "config.crop=[32, 64]", "config.channels=[4, 4, 4, 4]", "config.width=4", "config.inner=4",
     "fits.0.batch=4", "fits.0.steps=2", "precision=fp32",
 )  # fmt: skip
-
-
-@pytest.fixture
-def sets(monkeypatch: pytest.MonkeyPatch) -> dict[str, People]:
-    """Data sets that `--data NAME=...` opens: 8 train, 1 tune and 3 val each; `extra` has no subsets."""
-
-    def named(name: str, skeleton: Skeleton, seed: int, **more: Any) -> People:
-        return replace(figures(12, seed, skeleton, 48), name=name, **more)
-
-    made = {
-        "lsp": named("lsp", LSP, 0),
-        "mpii": named("mpii", MPII, 1),
-        "coco": named("coco", COCO, 2),
-        "extra": named("extra", LSP, 3, subsets={}),
-        "test": named("test", LSP, 4, subsets={"test": np.arange(12)}),
-        "observed": named("observed", LSP, 5, convention="OC"),
-    }
-
-    def opened(argument: str, convention: Convention | None = None) -> People:
-        return converted(made[argument.partition("=")[0]], convention)
-
-    monkeypatch.setattr(runs, "open_data", opened)
-    return made
 
 
 def trained(folder: Path, *data: str, **more: Any) -> bool:
@@ -155,16 +129,6 @@ def test_joints_that_nobody_has_are_named(
     assert read_run(tmp_path / "run")[0].skeleton == "mpii"
 
 
-def test_a_data_set_alone_is_as_it_was(sets: dict[str, People]) -> None:
-    people, (source,) = runs.open_training(["mpii=x"], "lsp")
-    assert people.joints is sets["mpii"].joints
-    assert (people.skeleton, people.name, people.weight) == (MPII, "mpii", None)
-    assert (source.rows, source.train, source.weight) == (12, 8, None)
-    assert runs.open_training(["extra=x"], "lsp")[1][0].train == 12
-    assert runs.open_training(["test=x"], "lsp")[1][0].train == 12  # alone, all are trained on
-    assert runs.open_training(["lsp=x", "test=x"], "lsp")[1][1].train == 0
-
-
 @pytest.mark.usefixtures("sets")
 def test_what_is_not_trained_on_is_not_learnt_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -193,16 +157,6 @@ def test_data_sets_that_do_not_fit(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.usefixtures("sets")
-def test_one_convention_in_all(tmp_path: Path) -> None:
-    people, sources = runs.open_training(["lsp=x", "observed=x"], "lsp", "OC")
-    assert people.convention == "OC"
-    assert [source.convention for source in sources] == ["OC", "OC"]
-    assert "observer-centric by the torso rule" in sources[0].provenance
-    assert "by the torso rule" not in sources[1].provenance
-    assert runs.open_training([], "lsp", "OC")[0].convention == "OC"  # rendered figures too
-
-
 def test_the_command_takes_several_data_sets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,26 +175,6 @@ def test_the_command_takes_several_data_sets(
         (("lspet=a", "lsp=b"), (2.0, 0.5), "OC"),
         ((), (), None),
     ]
-
-
-def test_the_union_of_sun_et_al(shared: Path) -> None:
-    """MPII, LSPET and LSP in 14 joints, observer-centric: their pelvis and thorax are no joints there."""
-    data = [f"{name}={shared / 'data' / name}" for name in ("mpii", "lspet", "lsp")]
-    people, sources = runs.open_training(data, "lsp", "OC", (2, 1, 1))
-    assert (people.skeleton, people.convention) == (LSP, "OC")
-    assert [(source.name, source.convention) for source in sources] == [
-        ("mpii", "OC"), ("lspet", "OC"), ("lsp", "OC"),
-    ]  # fmt: skip
-    assert sources[1].rows == 4759  # of 9,000 whose hips, shoulders and neck are labelled
-    assert sources[2].rows == 2000
-    assert len(people) == len(set(people.key.tolist())) == sum(source.rows for source in sources)
-    train = people.subset("train")
-    assert len(train) == sum(source.train for source in sources)
-    assert train.weight is not None
-    drawn = train.weight * np.isfinite(train.box).all(1)
-    ends = np.cumsum([source.train for source in sources])[:-1]
-    np.testing.assert_allclose([part.sum() for part in np.split(drawn, ends)], [2, 1, 1])
-    assert (people.state >= State.OCCLUDED).any(0).all()
 
 
 @pytest.mark.usefixtures("sets")

@@ -32,6 +32,14 @@ def train(
         str | None,
         typer.Option(help="PC or OC: whose left and right; OC converts data sets that are PC."),
     ] = None,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="Learn from all that a data set's authors train on (train_full), with nothing left to "
+            "tune on but what --hold-out takes.",
+        ),
+    ] = False,
     hold_out: Annotated[
         int, typer.Option(min=0, help="Photographs taken out of the training, to tune on.")
     ] = 0,
@@ -44,6 +52,13 @@ def train(
         typer.Option(help="The same file: the model's answers are learnt in their place."),
     ] = None,
     boxes: Boxes = None,
+    box_of: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="name=start: look at this data set's persons there (data, labelled, image, centre), "
+            "not where the recipe's `box` says; again for more data sets."
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key.sub=value, e.g. fits.0.epochs=20")
     ] = None,
@@ -84,6 +99,8 @@ def train(
             leave_out=tuple(leave_out or ()),
             correct=tuple(correct or ()),
             boxes=boxes,
+            box_of=tuple(box_of or ()),
+            full=full,
         )
     )
     if not finished and max_minutes is None:

@@ -22,6 +22,14 @@ def tune(
     data: Annotated[
         list[str] | None, typer.Option(help="name=folder; without: rendered figures.")
     ] = None,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="Learn from all that a data set's authors train on (train_full), with nothing left to "
+            "tune on but what --hold-out takes.",
+        ),
+    ] = False,
     hold_out: Annotated[int, typer.Option(min=1, help="Photographs to choose on.")] = 50,
     share: Annotated[
         int, typer.Option(min=0, help="First fits that the trials share: trained once.")
@@ -50,6 +58,7 @@ def tune(
         max_minutes=max_minutes,
         quiet=quiet,
         hold_out=hold_out,
+        full=full,
     )
     trials = tune(Plan(options, dict(_values(text) for text in grid), share))
     console = Console()

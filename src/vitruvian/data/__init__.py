@@ -30,6 +30,10 @@ DATASETS: dict[str, Callable[[Path], People]] = {
     "deeplabcut": read_deeplabcut,
     "pack": read_pack,
 }
+_NOT_READ = {  # name -> why, and what to do
+    "buffy": "Buffy Stickmen has six line segments a person, their left as it is in the picture, and no "
+    "joints: write the segments' ends as COCO keypoint JSON and give coco=DIR"
+}
 # readers that choose among files of either convention
 _OF_BOTH: dict[str, Callable[[Path, str], People]] = {"lsp": read_lsp, "flic": read_flic}
 
@@ -41,9 +45,12 @@ def open_data(argument: str, convention: Convention | None = None) -> People:
         convention: whose left is meant; labels of the other one are turned where that is possible.
 
     Raises:
-        UserError: the name is unknown, there is no such folder, or no way to that convention.
+        UserError: the name is unknown or that of a set which is not read, there is no such folder, or
+            no way to that convention.
     """
     name, equals, where = argument.partition("=")
+    if name in _NOT_READ:
+        raise UserError(f"data set {name!r} is not read: {_NOT_READ[name]}")
     if name not in DATASETS:
         near = difflib.get_close_matches(name, DATASETS, 1, 0)
         raise UserError(

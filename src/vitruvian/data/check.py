@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vitruvian import geometry
 from vitruvian.data.convention import deciding_joints, observer_centric
 from vitruvian.data.people import People
 from vitruvian.types import State, UserError
@@ -57,6 +58,7 @@ class CheckReport:
     reference: str | None  # the length that normalises errors
     with_reference: int  # persons of whom both its joints are located
     opened: int  # photographs looked at
+    labels: int  # located joints in those of them that were read
     missing: tuple[str, ...]  # photographs that do not exist
     cure: str  # where the first of them was looked for, and what to do; "": none is missing
     unreadable: tuple[str, ...]  # photographs that cannot be read, with the reason
@@ -73,15 +75,25 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether it can be trained on: somebody is labelled and every photograph was read."""
+        """Whether it can be trained on: somebody is labelled, every photograph was read and fits."""
         labelled = len(self.nobody) < self.rows
-        return labelled and not self.missing and not self.unreadable
+        return labelled and not (self.missing or self.unreadable or self.mostly_outside)
+
+    @property
+    def mostly_outside(self) -> bool:
+        """Whether the labels are those of other photographs: most joints lie outside."""
+        return 2 * len(self.outside) > self.labels
 
     def lines(self) -> list[str]:
         """The report as text, a line each."""
         subsets = ", ".join(f"{name} {count}" for name, count in self.subsets.items()) or "none"
         far = f", but labels far outside of their photographs: {self.far}, see below"
         state = f"ok{far if self.far else ''}" if self.ok else "NOT OK"
+        if self.mostly_outside:
+            state += (
+                f", {len(self.outside)} of {self.labels} labels lie outside of their photographs: these "
+                "are not the photographs that were labelled, or not in that size"
+            )
         lines = [
             f"{self.name}: {state}; {self.provenance}",
             f"persons {self.rows} in {self.photographs} photographs; subsets: {subsets}; "
@@ -134,6 +146,7 @@ def check(people: People, decode: bool = True, limit: int | None = None) -> Chec
     missing, unreadable, sizes = _open(people, rows, decode)
     length = _reference(people, located)
     outside, far = _outside(people, located, sizes)
+    read = np.array(list(sizes), int)
     states = np.stack([(people.state == state).sum(0) for state in State], 1)  # (J, 4)
     return CheckReport(
         name=people.name,
@@ -145,6 +158,7 @@ def check(people: People, decode: bool = True, limit: int | None = None) -> Chec
         reference=people.skeleton.reference,
         with_reference=int(np.isfinite(length).sum()),
         opened=len(rows),
+        labels=int(located[read].sum()),
         missing=tuple(missing),
         cure=next(iter(missing.values()), ""),
         unreadable=unreadable,
@@ -222,9 +236,7 @@ def _outside(
     """
     lines, far = [], 0
     for row, (height, width) in sizes.items():
-        limit = np.array([width, height])
-        share = (people.joints[row] + 0.5) / limit  # 0 to 1 within the photograph
-        beyond = np.maximum(-share, share - 1).max(-1)  # (J,) of the photograph's size
+        beyond = geometry.beyond_edges(people.joints[row], height, width)  # (J,)
         far += int((located[row] & ~(beyond <= 1)).sum())  # NaN is nowhere
         for joint in np.flatnonzero(located[row] & ~(beyond <= OUTSIDE)):
             x, y = people.joints[row, joint]

@@ -10,10 +10,14 @@ Johnson & Everingham, BMVC 2010 and CVPR 2011. The quirks, which end here:
             with legs and arms named by the observer's sides.
     LSPET   joints (14, 3, N) = [joint][x, y, flag][image]; flag 1 = *labelled*, else junk
             the official file has 10,000 rows; any number is read
+    both    `base` 0 or 1 beside `joints`, which the official files lack: the first pixel's number, whatever
+            stands above
 """
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,18 +36,22 @@ _LEGS = ("right_ankle", "right_knee", "right_hip")
 _ARMS = ("right_wrist", "right_elbow", "right_shoulder")
 _FRONT_IN_OC = 0.85  # people whose right hip is left of the left one: 66 % in PC, 99 % in OC
 _ENOUGH = 50  # people from whom that can be told
+_LARGEST = 250  # px; the small archive's images are at most 196 px wide or high
+_ARCHIVES = ("lsp_dataset_original.zip", "lsp_dataset.zip")
+_LOOKED_AT = 8  # photographs by which the archives are told apart
 
 
 def read_lspet(path: Path) -> People:
     """LSPET, from its folder or its file.
 
-    Subsets: `val` the last 1,000 rows, `tune` the 500 before them, `train` the rest.
+    Subsets: `val` the last 1,000 rows, `tune` the 500 before them, `train` the rest; `train_full` is all,
+    for its authors have no other use for it.
 
     Raises:
         UserError: a file is absent, or is of another shape or another data set.
     """
     file = _file(path, "LSPET", _LSP_FILES[:1])
-    values = _joints(file, "LSPET")
+    values, base = _joints(file, "LSPET")
     if values.ndim != 3 or values.shape[:2] != (14, 3):
         other = " This is LSP's file: use lsp=." if values.shape[:2] == (3, 14) else ""
         raise UserError(f"{file} has shape {values.shape}, not (14, 3, N).{other}")
@@ -57,11 +65,12 @@ def read_lspet(path: Path) -> People:
         "train": rows[:first_tune],
         "tune": rows[first_tune:first_val],
         "val": rows[first_val:],
+        "train_full": rows,
     }
     archive = "lspet_dataset.zip"
-    note = f"LSPET, {N} rows, person-centric, labelled joints only; for research use"
+    note = f"LSPET, {N} rows{_stated(base)}, person-centric, labelled joints only; for research use"
     source = _Source("lspet", file, archive, "im{:05d}.jpg", "PC", "val", note)
-    return _people(source, values[:, :2].transpose(2, 0, 1), state, subsets)
+    return _people(source, values[:, :2].transpose(2, 0, 1) - (base or 0), state, subsets)
 
 
 def read_lsp(path: Path, convention: str | None = None) -> People:
@@ -75,40 +84,86 @@ def read_lsp(path: Path, convention: str | None = None) -> People:
             those of its joints.mat, so they fit the photographs.
 
     Raises:
-        UserError: a file is absent, or is of another shape or another data set.
+        UserError: a file is absent, or is of another shape or another data set, or the photographs beside
+            it are the other archive's.
     """
     file = _file(path, "LSP", _LSP_FILES)
-    xy, flag = _lsp(file)
+    xy, flag, base = _lsp(file)
     names, sides = file.name, path / _OC_FILE
     if convention == "OC" and path.is_dir() and sides.is_file() and sides != file:
         xy, flag = _with_sides(file, xy, flag, sides)
         names = f"{file.name} with the sides of {sides.name}"
     N = len(xy)
-    original = bool((xy > 250).any())  # the small archive's images are at most 196 px wide or high
+    original = bool((xy > _LARGEST).any())
+    first = base if base is not None else int(original)
     state = np.where(flag == 1, State.OCCLUDED, State.VISIBLE).astype(np.uint8)
     mirrored = xy[:, LSP.swap]
     front, _ = observer_centric(mirrored, np.isfinite(mirrored).all(-1), LSP)
     observer = front.mean() > _FRONT_IN_OC if N >= _ENOUGH else file.stem.upper().endswith("OC")
     rows = np.arange(N)
-    frame, archive = (
-        ("original-size", "lsp_dataset_original.zip") if original else ("small", "lsp_dataset.zip")
-    )
+    frame, archive = ("original-size" if original else "small"), _ARCHIVES[not original]
     note = (
-        f"LSP, {N} rows of {names}, {frame} archive, {'observer' if observer else 'person'}-centric"
+        f"LSP, {N} rows of {names}, {frame} archive{_stated(base)}, "
+        f"{'observer' if observer else 'person'}-centric"
         f" (right hip left of the left one: {front.mean() if N else 0:.1%}); for research use"
     )
     source = _Source("lsp", file, archive, "im{:04d}.jpg", "OC" if observer else "PC", "test", note)
     subsets = {"train": rows[:1000], "test": rows[1000:]}
-    return _people(source, xy - 1 if original else xy, state, subsets)
+    people = _people(source, xy - first, state, subsets)
+    _check_photographs(people, file, original)
+    return people
 
 
-def _lsp(file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates (N, J, 2) and flags (N, J) as they stand in the file."""
-    values = _joints(file, "LSP")
+def _check_photographs(people: People, file: Path, original: bool) -> None:
+    """Raises UserError where the photographs that are there are not those of the labels."""
+    sizes = _some_sizes(people, file.parent / "images")
+    small = [row for row, size in sizes.items() if _mostly_outside(people.joints[row], size)]
+    large = [row for row, size in sizes.items() if _in_a_corner(people.joints[row], size)]
+    if 2 * len(small) > len(sizes):
+        row, where = small[0], "most of its joints lie outside"
+    elif not original and 2 * len(large) > len(sizes) >= _LOOKED_AT / 2:
+        row, where = large[0], "all its joints lie in the first quarter"
+    else:
+        return
+    height, width = sizes[row]
+    fits, other = _ARCHIVES if original else _ARCHIVES[::-1]
+    raise UserError(
+        f"{file.parent}: {file.name} fits {fits}, images/ does not ({people.label(row)} is {width} x "
+        f"{height} px, {where}): take both from that archive, or both from {other}"
+    )
+
+
+def _some_sizes(people: People, folder: Path) -> dict[int, tuple[int, int]]:
+    """Height and width of a few photographs by row, spread over those that are there and readable."""
+    try:
+        names = set(os.listdir(folder))
+    except OSError:
+        return {}
+    there = [row for row in range(len(people)) if people.label(row) in names]
+    sizes = {}
+    for at in np.linspace(0, len(there) - 1, min(_LOOKED_AT, len(there))).astype(int):
+        with suppress(UserError):  # what is damaged is named when it is asked for
+            sizes[there[at]] = people.size(there[at])
+    return sizes
+
+
+def _mostly_outside(xy_image: np.ndarray, size: tuple[int, int]) -> bool:
+    return bool((geometry.beyond_edges(xy_image, *size) > 0).mean() > 0.5)
+
+
+def _in_a_corner(xy_image: np.ndarray, size: tuple[int, int]) -> bool:
+    """Whether joints that may be the small archive's lie in a photograph that cannot be."""
+    height, width = size
+    return max(size) > _LARGEST and bool((xy_image < [width / 2, height / 2]).all())
+
+
+def _lsp(file: Path) -> tuple[np.ndarray, np.ndarray, int | None]:
+    """Coordinates (N, J, 2) and flags (N, J) as they stand in the file, and the base it states."""
+    values, base = _joints(file, "LSP")
     if values.ndim != 3 or values.shape[:2] != (3, 14):
         other = " This is LSPET's file: use lspet=." if values.shape[:2] == (14, 3) else ""
         raise UserError(f"{file} has shape {values.shape}, not (3, 14, N).{other}")
-    return values[:2].transpose(2, 1, 0), _flags(file, values[2].T)
+    return values[:2].transpose(2, 1, 0), _flags(file, values[2].T), base
 
 
 def _flags(file: Path, flag: np.ndarray) -> np.ndarray:
@@ -131,7 +186,7 @@ def _with_sides(
     The small archive's images are cut out of the originals and scaled, each on its own; the box around
     all joints, which does not depend on their names, leads from one frame to the other.
     """
-    wanted, _ = _lsp(other)
+    wanted, *_ = _lsp(other)
     problem = f"{other} and {file} label different people: keep one of them"
     if wanted.shape != xy.shape:
         raise UserError(problem)
@@ -160,11 +215,19 @@ def _file(path: Path, name: str, names: tuple[str, ...]) -> Path:
     return file
 
 
-def _joints(file: Path, name: str) -> np.ndarray:
-    values = read_mat(file).get("joints")
+def _joints(file: Path, name: str) -> tuple[np.ndarray, int | None]:
+    """The array, and the first pixel's number where the file states it."""
+    held = read_mat(file)
+    values, base = held.get("joints"), np.ravel(held.get("base", []))
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
         raise UserError(f"{file} holds no array `joints`; is it {name}'s file?")
-    return values.astype(np.float64)
+    if len(base) and base.tolist() not in ([0], [1]):
+        raise UserError(f"{file}: base is {base}: write 0, or 1 where the first pixel is (1, 1)")
+    return values.astype(np.float64), int(base[0]) if len(base) else None
+
+
+def _stated(base: int | None) -> str:
+    return "" if base is None else f" with base {base} as it states"
 
 
 @dataclass(frozen=True)

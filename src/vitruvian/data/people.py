@@ -124,3 +124,17 @@ def hold_out(people: People, photographs: int) -> People:
     out = np.random.default_rng(0).permutation(numbers)[:photographs]
     held = np.isin(people.images[train], out)
     return replace(people, subsets=people.subsets | {"train": train[~held], "tune": train[held]})
+
+
+def whole_training(people: People) -> People:
+    """The data set with all that its authors train on, `train_full`, as `train`; others lose these rows.
+
+    So nothing is left to tune on, and of LSPET nothing to score on. A data set without `train_full` stays
+    as it is: its `train` is all.
+    """
+    full = people.subsets.get("train_full")
+    if full is None:
+        return people
+    others = {name: rows[~np.isin(rows, full)] for name, rows in people.subsets.items()}
+    left = {name: rows for name, rows in others.items() if len(rows) and name != "train"}
+    return replace(people, subsets={"train": full} | left)

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from vitruvian.data.people import People
 from vitruvian.learn.folder import RECIPE, read_run
-from vitruvian.learn.run import open_training
 from vitruvian.learn.ship import data_of, ship
 from vitruvian.learn.ship_int8 import check_source, ship_int8
+from vitruvian.learn.sources import open_training
 from vitruvian.models import FLIP_GRAPH, GRAPH, ModelInfo, find_model, read_model
 from vitruvian.types import UserError
 from vitruvian.weights import Precision

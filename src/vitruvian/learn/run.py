@@ -12,14 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from vitruvian.data import open_data
 from vitruvian.data.balance import balanced_types
 from vitruvian.data.boxes import face_factor, looks, start_from
 from vitruvian.data.detections import Detections
 from vitruvian.data.people import People, hold_out
 from vitruvian.data.suspects import Suspicion
-from vitruvian.data.synthetic import figures
-from vitruvian.data.union import choose_skeleton, converted, known_convention, union
 from vitruvian.learn.devices import Place, place
 from vitruvian.learn.folder import MODEL, claim
 from vitruvian.learn.recipes import find_recipe
@@ -27,12 +24,12 @@ from vitruvian.learn.report import Report
 from vitruvian.learn.runner import name_stages, net_runner, new_net, system_and_config
 from vitruvian.learn.session import STATE, Session
 from vitruvian.learn.size import size_of
+from vitruvian.learn.sources import Source, Starts, open_training
 from vitruvian.learn.start import Origin, begin
 from vitruvian.learn.told import how, precision_of
 from vitruvian.learn.train import check_fits, train
 from vitruvian.models import DataUsed, ModelInfo, Predict, Preprocessing, write_model
 from vitruvian.recipe import Recipe, only, override
-from vitruvian.skeleton import find_skeleton
 from vitruvian.systems.contract import System
 from vitruvian.types import State, UserError
 from vitruvian.use.evaluate import Predicted, predict_people
@@ -60,19 +57,10 @@ class Options:
     leave_out: tuple[Path, ...] = ()  # files of suspect labels, which are not learnt from
     correct: tuple[Path, ...] = ()  # the same, where a model's answers are learnt in their place
     boxes: Path | None = None  # a file of boxes that stand for the data sets'
-
-
-@dataclass(frozen=True)
-class Source:
-    """A data set of a run, as `run.json` tells of it."""
-
-    name: str
-    skeleton: str
-    convention: str
-    rows: int
-    train: int  # rows that are trained on
-    weight: float | None
-    provenance: str
+    box_of: tuple[
+        str, ...
+    ] = ()  # "name=start": where a data set is looked at, not where the recipe says
+    full: bool = False  # all rows that the data sets' authors train on
 
 
 def run(options: Options) -> bool:
@@ -88,6 +76,7 @@ def run(options: Options) -> bool:
         recipe = recipe.model_copy(update={"seed": options.seed})
     system, config = system_and_config(recipe.system, recipe.config, recipe.name)
     check_fits(recipe.fits, system, config)
+    starts = Starts.read(recipe.box, options.box_of)
     people, sources = open_training(
         options.data,
         recipe.skeleton,
@@ -95,11 +84,13 @@ def run(options: Options) -> bool:
         options.weights,
         Suspicion(options.leave_out, options.correct),
         Detections(options.boxes, recipe.box),
+        starts,
+        options.full,
     )
     recipe = recipe.model_copy(update={"skeleton": people.skeleton.name})
     people = hold_out(people, options.hold_out)
     factor = face_factor(_training(people)) if recipe.box == "face" else None
-    people = start_from(people, recipe.box, factor)
+    people = people if starts.own else start_from(people, recipe.box, factor)
     drawn, balance = _drawn(people, recipe, options.weights)
     with place(options.device) as where, ExitStack() as held:
         net = new_net(system, config, people.skeleton, recipe.seed)
@@ -130,56 +121,6 @@ def run(options: Options) -> bool:
             model.write(net, _last_finished(recipe, session.progress.fit) if cut else upto)
             report.say(_closing(options, session, finished))
     return finished
-
-
-def open_training(
-    data: Sequence[str],
-    skeleton: str,
-    convention: str | None = None,
-    weights: Sequence[float] = (),
-    suspicion: Suspicion = Suspicion(),  # noqa: B008
-    detections: Detections = Detections(),  # noqa: B008
-) -> tuple[People, tuple[Source, ...]]:
-    """Data sets for a training, as one; and what each is.
-
-    One data set keeps its skeleton, and several the one that all share; several with different ones
-    are put together in the skeleton called `skeleton`, if each has most of its joints, else in the
-    first one's. No data: rendered figures with that skeleton.
-
-    Args:
-        suspicion: labels that are not learnt from, or not as they stand.
-        detections: boxes that stand for the data sets'.
-
-    Raises:
-        UserError: a data set or file cannot be opened, they do not fit together, or weights do not fit
-            them.
-    """
-    if weights and len(data) < 2:
-        raise UserError("weights are for several data sets: give --data again, or no --weight")
-    wanted = known_convention(convention)
-    parts = [open_data(each, wanted) for each in data]
-    if not parts:
-        parts = [converted(figures(skeleton=find_skeleton(skeleton)), wanted)]
-    parts = suspicion.mend(detections.put(parts))
-    people = union(parts, choose_skeleton(parts, skeleton), weights=weights or None)
-    return people, tuple(
-        Source(
-            name=part.name,
-            skeleton=part.skeleton.name,
-            convention=part.convention,
-            rows=len(part),
-            train=_trained_rows(part, alone=len(parts) == 1),
-            weight=float(weights[i]) if weights else None,
-            provenance=part.provenance,
-        )
-        for i, part in enumerate(parts)
-    )
-
-
-def _trained_rows(part: People, alone: bool) -> int:
-    if "train" in part.subsets:
-        return len(part.subsets["train"])
-    return len(part) if alone or not part.subsets else 0
 
 
 @dataclass(frozen=True)
@@ -290,6 +231,8 @@ def _about(options: Options, people: People, sources: Sequence[Source]) -> dict[
         "sources": [asdict(source) for source in sources],
         "from": options.start_from and Path(options.start_from).name,
         "hold_out": options.hold_out,
+        **({"box_of": list(options.box_of)} if options.box_of else {}),
+        **({"full": True} if options.full else {}),
     }
 
 

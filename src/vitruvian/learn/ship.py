@@ -22,8 +22,8 @@ from vitruvian.export import check_parity, parity, point_to_weights, to_onnx
 from vitruvian.learn.card import card
 from vitruvian.learn.choose import choose
 from vitruvian.learn.folder import MODEL, read_run
-from vitruvian.learn.run import open_training
 from vitruvian.learn.runner import load_net, net_runner
+from vitruvian.learn.sources import open_training
 from vitruvian.measure.result import Result
 from vitruvian.models import (
     FLIP_GRAPH,
@@ -147,7 +147,13 @@ def data_of(data: str | None, about: dict[str, Any], info: ModelInfo) -> People:
                 "to score in the data set's own"
             )
         try:
-            return open_training(arguments, info.skeleton.name, convention, detections=looked)[0]
+            return open_training(
+                arguments,
+                info.skeleton.name,
+                convention,
+                detections=looked,
+                full=about.get("full", False),
+            )[0]
         except UserError as error:
             raise UserError(f"{error}; say where it is now with --data") from None
     return figures(skeleton=info.skeleton)

@@ -71,6 +71,8 @@ def command(options: Options) -> str:
         parts += ["--stage", stage]
     if options.start_from:
         parts += ["--from", Path(options.start_from).name]
+    if options.full:
+        parts.append("--full")
     if options.hold_out:
         parts += ["--hold-out", str(options.hold_out)]
     for file in options.leave_out:
@@ -79,6 +81,8 @@ def command(options: Options) -> str:
         parts += ["--correct", file.name]
     if options.boxes is not None:
         parts += ["--boxes", options.boxes.name]
+    for start in options.box_of:
+        parts += ["--box-of", start]
     if options.seed is not None:
         parts += ["--seed", str(options.seed)]
     if options.max_minutes is not None:

@@ -23,6 +23,7 @@ from torch import Generator, Tensor, nn
 
 from vitruvian.data.loader import plain_crops, training_crops
 from vitruvian.learn.devices import Place, agree
+from vitruvian.learn.memory import memory_kept
 from vitruvian.learn.optim import average, float_state, optimiser, rate_factor
 from vitruvian.learn.session import STATE, Session, save_session
 from vitruvian.learn.state import Progress, Saved, read_state
@@ -56,7 +57,7 @@ def train(session: Session) -> bool:
     saved = _resume(session)
     fits = session.recipe.fits
     deadlines = _deadlines(session)
-    with _signals(session):
+    with _signals(session), memory_kept(session.where.device):
         while session.progress.fit < len(fits):
             finished = _run_fit(session, saved, deadlines[session.progress.fit])
             saved = None

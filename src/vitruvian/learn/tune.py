@@ -21,8 +21,9 @@ from vitruvian.data.detections import Detections
 from vitruvian.data.people import People, hold_out
 from vitruvian.learn.folder import MODEL
 from vitruvian.learn.recipes import find_recipe
-from vitruvian.learn.run import Options, open_training, run
+from vitruvian.learn.run import Options, run
 from vitruvian.learn.runner import name_stages, system_and_config
+from vitruvian.learn.sources import open_training
 from vitruvian.learn.train import check_fits
 from vitruvian.measure.result import percent
 from vitruvian.measure.scoring import score
@@ -161,7 +162,7 @@ def _score(plan: Plan, settings: tuple[str, ...], name: str, options: Options) -
     assert isinstance(recipe, Recipe)
     people, _ = open_training(
         options.data, recipe.skeleton, options.convention, options.weights,
-        detections=Detections(options.boxes, recipe.box),
+        detections=Detections(options.boxes, recipe.box), full=options.full,
     )  # fmt: skip
     held = hold_out(people, options.hold_out).subset("tune")
     folder = plan.options.out / name / MODEL
@@ -191,6 +192,7 @@ def _header(plan: Plan) -> dict[str, Any]:
         "recipe": recipe.model_dump(mode="json"),
         "data": [argument.partition("=")[0] for argument in plan.options.data],
         "hold_out": plan.options.hold_out,
+        **({"full": True} if plan.options.full else {}),
         "share": plan.share,
     }
 

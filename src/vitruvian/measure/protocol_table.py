@@ -94,7 +94,7 @@ _LSP_PDJ = replace(
     LSP_PCK_PC,
     name="lsp-pdj",
     auc_upto=0.5,
-    quoted=tuple((f"PDJ@{t}", t) for t in (0.05, 0.1, 0.15, 0.3, 0.4)),
+    quoted=tuple((f"PDJ@{t}", t) for t in (0.05, 0.1, 0.15, 0.3, 0.4, 0.5)),
     source="Sapp & Taskar, CVPR 2013; Toshev & Szegedy, CVPR 2014; eval_pdj.m of bearpaw/eval_pose",
 )
 _FLIC_PDJ_OC = replace(

@@ -18,7 +18,9 @@ Departures from the report, each a field that is off in the `paper` recipe:
     loss      "softmax": cross-entropy of the softmax over all cells instead of the squared error
     offset    "local_mean" instead of a quarter cell
     backbone  any timm net with maps of stride 4 to 32, and `channels` to thin a ResNet's four layers
-Departures of the baseline's code: none of its loss's factor 1/2 (a rate's matter).
+Departures from the baseline's code, of which the head alone is compared: sigma 1 (there 2), Gaussians about
+joints (there about whole cells), joints outside the crop count, the report's optimiser, epochs and
+augmentation, none of the loss's factor 1/2 (a rate's matter).
 """
 
 from __future__ import annotations

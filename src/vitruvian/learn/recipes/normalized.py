@@ -1,8 +1,9 @@
 """Recipes of `normalized`.
 
 All but `compact` and `compact_plain` are Sun et al.'s; `compact` is what a laptop CPU can train, and
-`compact_plain` is the same without turning any maps. Their detectors are one: `--stage body --stage limbs
---stage all --from RUN` goes on from that of either.
+`compact_plain` is the same without turning any maps. Their detectors are one: train it once, alone, with
+`--stage detector`, then either with `--stage body --stage limbs --stage all --from RUN`. From a finished
+run come its refinements too, and a detector that `all` has tuned to them.
 
 All losses are means over a map's cells, to which the paper's rate of 1e-3 belongs; the original FCN's of
 1e-10 and less belong to sums. The paper trains "until convergence" and states no epochs: those here are
@@ -65,7 +66,7 @@ def all_resnet() -> Recipe:
 
     Rates and decay of the detector are near those of Insafutdinov et al.'s code, which has 0.005 for the
     first 1 %, then 0.02, 0.002 from 42 % and 0.001 from 71 %, and a decay of 1e-4: here the rate rises
-    from 0 to 0.02 in the first 1 %, and the last one is 0.0002.
+    from 0 to 0.02 in the first 1 %, and the last one is 0.0002. Scored with `eval --flip`: see the system.
     """
     return _paper("all_resnet", _RESNET, (_resnet(15), *_refinements(10, 5)))
 
@@ -74,13 +75,17 @@ def all_hourglass() -> Recipe:
     """Eight stacked hourglasses as the detector, 256x256, on the data of `lsp_lspet_mpii`, PC (table 6).
 
     RMSprop 2.5e-4, batch 6, as in Newell et al.'s code, and for the refinements too, whose squared errors
-    of heights are so small that the paper's rate would not move them.
+    of heights are so small that the paper's rate would not move them; all together at 5e-5, which is a
+    fifth, as the paper's 2e-4 is of its 1e-3. Scored with `eval --flip`: see the system.
     """
     return _paper("all_hourglass", _HOURGLASS, _hourglass(20))
 
 
 def flic() -> Recipe:
-    """Upper bodies at 256x256: a ResNet-152, two limbs (table 7). For `--data flic=DIR --convention OC`."""
+    """Upper bodies at 256x256: a ResNet-152, two limbs (table 7). For `--data flic=DIR --convention OC`.
+
+    Scored with `eval --flip`: see the system.
+    """
     config = replace(_RESNET, crop=(256, 256))
     recipe = _paper("flic", config, (_resnet(60), *_refinements(30, 20)))
     changes = {"skeleton": "flic", "augment": _UPRIGHT, "box": "data"}
@@ -88,7 +93,10 @@ def flic() -> Recipe:
 
 
 def mpii() -> Recipe:
-    """Eight stacked hourglasses at 256x256 (table 8, person-centric). For `--data mpii=DIR`."""
+    """Eight stacked hourglasses at 256x256 (table 8, person-centric). For `--data mpii=DIR`.
+
+    Rates as of `all_hourglass`; scored with `eval --flip`: see the system.
+    """
     recipe = _paper("mpii", _HOURGLASS, _hourglass(30))
     changes = {"skeleton": "mpii", "augment": _UPRIGHT, "box": "data"}
     return recipe.model_copy(update=changes)

@@ -38,7 +38,8 @@ def res() -> Recipe:
     Detection from the ImageNet weights (`--set init=timm`, which needs a network or timm's cache) with a
     rate from 1e-3 to 2.5e-5, regression with 1e-4 and then 2.5e-5, both together with 2.5e-5. Not stated
     there and chosen here: a cosine between the two rates, the drop after half of the regression's
-    epochs, the last rate. For LSP go on with `--from` and 30 epochs of `joint`.
+    epochs, the last rate; the scale, 0.7 to 1.3, multiplies the box, as in Newell et al.'s code, and so
+    divides the person. For LSP go on with `--from` and 30 epochs of `joint`.
     """
 
     def fit(stage: str, epochs: float, lr: float, schedule: Schedule) -> Fit:
@@ -65,7 +66,8 @@ def vgg() -> Recipe:
     Detection from the ImageNet weights (`--set init=timm`) for 20 epochs, regression for 20, both together
     for 10. Not stated there and chosen here: rates for mean losses, SGD with momentum 0.9, batch 8,
     the drop after half of the regression's epochs. For LSP go on with `--from` and 10 epochs of `joint`.
-    Scale and rotation vary in steps, of 0.1 and of 10 degrees, which the paper does not state either.
+    Scale (of the box, as in `res`) and rotation vary in steps, of 0.1 and of 10 degrees, which the paper
+    does not state either.
     """
     config = PartHeatmapsConfig(
         crop=(380, 380), backbone="vgg16", regressor="large_kernels", radius=15.0

@@ -47,9 +47,17 @@ Where the paper is read one way of several:
     loss_grid   the FCN's losses at the grid's cells; "input": at every pixel of the crop
     types       in training a person's own type, found on the augmented joints; in use the highest of the
                 three maps ("types"), or the net of the type that the detector's pose is nearest to
-    ResNet      its last blocks are dilated (`dilation`); `intermediate` adds a loss within conv4_x
+    ResNet      its last blocks are dilated (`dilation`), but not conv5's first 3x3 convolution, which is
+                timm's rule; `intermediate` adds a loss within conv4_x
+    flips       its ResNet and hourglass have "the same settings" as their authors', of whom Newell et al.
+                and Bulat & Tzimiropoulos average over mirrorings: `eval --flip`, which no recipe has on
     padding     340 px are no multiple of 32: zeros at the right and at the bottom, maps of 43 x 43 cells
     scores      scoring layers begin near 0, not at 0: a map of one value has no highest cell
+    fixed       no field changes these: a joint that is not located sends no gradient (12 % of LSPET's, many
+                in the picture, where an empty map would be wrong); the nearest disc wins; discs of 0.71
+                cells at least; what fills turned maps; an angle of 0 for what is shorter than a cell;
+                probabilities between stages; fusions begin as means, learnable sigmoids as the sigmoid;
+                a ReLU after each large kernel
 
 Departures, each off in the paper's recipes:
     grid        4 px a cell, for crops that are smaller; an FCN then has a fourth scale to score

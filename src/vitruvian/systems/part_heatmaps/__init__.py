@@ -20,7 +20,9 @@ Where the paper is read one way of several:
                 "synthesise": pelvis and thorax are put between the hips and between the shoulders
     reduction   "mean" over a map's cells, to which the recipes' rates belong; "sum" as the equations
     beginning   zeros everywhere, as the paper has it, would stop every gradient: scoring layers and the
-                last convolution of each residual branch are 0, deconvolutions upsample, the rest is He's
+                last convolution of each residual branch are 0, deconvolutions upsample, the rest is He's;
+                but large kernels are N(0, 0.01), their scoring layer too, as the paper has them
+                (`weights`: "he" of all but that layer)
     downsample  table 2 lists no pooling, though its last layer upsamples by 4
     output_stride, dilation   the detector's ResNet keeps stride 16; "input resolution" needs another x4
                 beyond its deconvolution, which is bilinear and fixed

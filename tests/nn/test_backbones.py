@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vitruvian.nn.backbones import Backbone, undilate
+from vitruvian.nn.backbones import Backbone, published_name, undilate
 from vitruvian.types import UserError
 
 THIN = {"channels": (4, 8, 12, 16)}
@@ -138,3 +138,16 @@ def test_vggs_are_built_here():
         Backbone("vgg16", (64,))
     with pytest.raises(UserError, match="'vgg16' cannot be built"):
         Backbone("vgg16", output_stride=16)
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("resnet152", "resnet152.tv_in1k"),
+        ("vgg16", "vgg16.tv_in1k"),
+        ("resnet50.a1_in1k", "resnet50.a1_in1k"),
+        ("mobilenetv3_small_050", "mobilenetv3_small_050"),
+    ],
+)
+def test_weights_are_those_of_the_papers_time(name: str, published: str) -> None:
+    assert published_name(name) == published

@@ -47,6 +47,10 @@ def evaluate(
     peaks: Annotated[
         bool, typer.Option("--peaks", help="Count second peaks of heatmaps too; needs torch.")
     ] = False,
+    true_angles: Annotated[
+        bool,
+        typer.Option("--true-angles", help="Score turning by the true angles too; needs torch."),
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all figures here.")
     ] = None,
@@ -71,6 +75,7 @@ def evaluate(
     if model is None:
         ignored = {"--boxes": boxes, "--flip": flip or None}
         ignored |= {"--occluders": occluders, "--peaks": peaks or None}
+        ignored |= {"--true-angles": true_angles or None}
     pasted = occluders_of(occluders, occluders_seed)
     if said := next((name for name, value in ignored.items() if value is not None), None):
         other = "predictions in a file" if model is None else "what a model answers"
@@ -78,7 +83,8 @@ def evaluate(
     if model is not None:
         scored = score_model(
             model, data or (), subset, protocol=protocol, boxes=boxes, flip=flip, occluders=pasted,
-            peaks=peaks, device=device, workers=workers, progress=None if quiet else Progress,
+            peaks=peaks, true_angles=true_angles, device=device, workers=workers,
+            progress=None if quiet else Progress,
         )  # fmt: skip
     elif predictions is None or not data or len(data) > 1:
         raise UserError("--predictions needs one --truth name=folder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from vitruvian.models import ModelInfo, read_weights
 from vitruvian.recipe import LAST, Recipe
 from vitruvian.skeleton import Skeleton
 from vitruvian.systems import SYSTEMS
-from vitruvian.systems.contract import Ask, System, build, check_stage, predict
-from vitruvian.types import Runner, UserError
+from vitruvian.systems.contract import Ask, Batch, System, build, check_stage, predict
+from vitruvian.types import Crops, Runner, UserError
 from vitruvian.use.heatmaps import MapRunner
+from vitruvian.use.true_angles import ToldRunner
 
 
 def system_and_config(name: str, values: dict[str, Any], origin: str) -> tuple[System, Any]:
@@ -136,3 +138,24 @@ def torch_maps(folder: Path, info: ModelInfo, device: str = "auto") -> MapRunner
     system, net = load_net(folder, info)
     chosen = choose_device(device)
     return net_maps(system, net.to(chosen), chosen, info.predict.upto)
+
+
+def torch_told(folder: Path, info: ModelInfo, device: str = "auto") -> ToldRunner:
+    """A model folder run by PyTorch, helped by the labels of the crops.
+
+    Raises:
+        UserError: the system answers without such help, or as `load_net`.
+    """
+    system, net = load_net(folder, info)
+    if (told := system.told) is None:
+        raise UserError(f"system {info.system!r} turns no maps: leave --true-angles out")
+    ask, chosen = Ask(upto=info.predict.upto), choose_device(device)
+    check_stage(system, net.config, ask.upto)
+    net = net.to(chosen)
+
+    @torch.no_grad()
+    def run(crops: Crops, flip: bool) -> tuple[np.ndarray, np.ndarray]:
+        answer = told(net, Batch.of(crops).to(chosen), replace(ask, flip=flip))
+        return answer.xy.float().cpu().numpy(), answer.score.float().cpu().numpy()
+
+    return run

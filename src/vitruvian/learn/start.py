@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vitruvian.models import DataUsed, ModelInfo, find_model, read_model, read_weights
-from vitruvian.nn.backbones import Backbone, published_weights
+from vitruvian.nn.backbones import Backbone, published_name, published_weights
 from vitruvian.skeleton import Skeleton
 from vitruvian.systems.contract import System, build
 from vitruvian.types import UserError
@@ -73,7 +73,8 @@ def init_backbone(net: nn.Module, init: str) -> tuple[str, ModelInfo | None]:
         if not fitting:
             raise UserError(f"init={init}: no tensor fits backbone {backbone.name!r}")
         backbone.net.load_state_dict(fitting, strict=False)
-        line = f"init={init}: {len(fitting)} of {len(own)} tensors of {backbone.name} taken"
+        name = published_name(backbone.name) if init == "timm" else backbone.name
+        line = f"init={init}: {len(fitting)} of {len(own)} tensors of {name} taken"
     return line, info
 
 

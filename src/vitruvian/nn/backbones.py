@@ -184,15 +184,25 @@ def _check_strides(name: str, known: list[int], wanted: tuple[int, ...]) -> None
         raise UserError(f"backbone {name!r} has maps of strides {known}, not {lacking}")
 
 
+def published_name(name: str) -> str:
+    """The backbone with the tag of its weights: those of the papers' time where timm has them.
+
+    Which are torchvision's first; of a ResNet timm itself takes weights of a later, longer training. A
+    name that has a tag, such as resnet50.a1_in1k, stays.
+    """
+    first = f"{name}.tv_in1k"
+    return first if timm_package().is_model_pretrained(first) else name
+
+
 def published_weights(name: str) -> dict[str, Tensor]:
-    """timm's published weights of a backbone, by the names that `Backbone.net` has.
+    """timm's published weights of a backbone, see `published_name`, by the names that `Backbone.net` has.
 
     Raises:
         UserError: they are neither in timm's cache nor to be had from the network.
     """
     try:
         features = {} if name in VGGS else {"features_only": True}
-        net = timm_package().create_model(name, pretrained=True, **features)
+        net = timm_package().create_model(published_name(name), pretrained=True, **features)
     except Exception as error:  # timm and its hub raise many kinds
         raise UserError(
             f"the published weights of {name!r} cannot be had ({type(error).__name__}); "

@@ -100,6 +100,8 @@ class System:
     needs: tuple[str, ...] = ()  # facts of the skeleton: "limbs" or names of reference lengths
     scores: str = "the confidence in a joint's place, not a calibrated probability"  # what they are
     passes: Callable[[Any, int], Passes] | None = None  # of a cascade, on inputs for so many crops
+    # `predict` helped by the labels of the crops, a bound for evaluations; None: nothing to help with
+    told: Callable[[Any, Batch, Ask], Answer] | None = None
 
 
 def build(system: System, config: Any, skeleton: Skeleton) -> nn.Module:

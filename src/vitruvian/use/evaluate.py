@@ -22,7 +22,7 @@ from vitruvian.measure.result import Result
 from vitruvian.measure.scoring import Truth, check_truth, score
 from vitruvian.models import Predict
 from vitruvian.skeleton import Skeleton
-from vitruvian.types import Convention, Runner, State, UserError
+from vitruvian.types import Convention, Crops, Runner, State, UserError
 from vitruvian.use.boxes import closer_boxes
 from vitruvian.use.occluders import Occluders, occlude, occluded
 
@@ -51,10 +51,28 @@ def predict_people(
     more: Callable[[int], object] = int,
 ) -> Predicted:
     """One pose for each person, looked for in `box` (N, 4) image px; `more` hears how many are done."""
+
+    def answer(crops: Crops) -> tuple[np.ndarray, np.ndarray]:
+        return runner(crops.image, flip)
+
+    return predict_crops(answer, people, box, crop, batch=batch, workers=workers, more=more)
+
+
+def predict_crops(
+    answer: Callable[[Crops], tuple[np.ndarray, np.ndarray]],
+    people: People,
+    box: np.ndarray,
+    crop: tuple[int, int],
+    *,
+    batch: int = 64,
+    workers: int = 1,
+    more: Callable[[int], object] = int,
+) -> Predicted:
+    """As `predict_people`, by what gives xy_crop (B, J, 2) and scores for crops and all they come with."""
     skipped = Skipped()
     xy, scores = [], []
     for crops in plain_crops(people, box, *crop, batch, skipped, workers):
-        xy_crop, confidence = runner(crops.image, flip)
+        xy_crop, confidence = answer(crops)
         xy_image = geometry.apply(crops.to_image.astype(np.float64), xy_crop.astype(np.float64))
         unread = (crops.state == State.UNDEFINED).all(1)
         xy_image[unread] = np.nan

@@ -34,6 +34,7 @@ from vitruvian.use.predict import Model, load, parted
 from vitruvian.use.predictions import Predictions, read_predictions
 from vitruvian.use.progress import Progress, watched
 from vitruvian.use.second_peaks import model_peaks
+from vitruvian.use.true_angles import gain_words, open_told, told_result
 from vitruvian.use.where import where_learnt
 
 NOT_SAID = "what it has learnt from is not stated"
@@ -86,6 +87,7 @@ def score_model(
     flip: bool = False,
     occluders: Occluders | None = None,
     peaks: bool = False,
+    true_angles: bool = False,
     device: str = "auto",
     workers: int = 2,
     progress: Callable[[int], Progress] | None = None,
@@ -99,11 +101,13 @@ def score_model(
         boxes: a file of boxes, in which the model looks alone; see `detections.detected`.
         occluders: shapes to paste on the photographs; None: nothing.
         peaks: count second peaks of heatmaps too, where the first of these looks is.
+        true_angles: score there also maps that are turned by the labels; see `use.true_angles`.
         progress: of each look, told how many persons there are; None: nothing is said.
 
     Raises:
         UserError: no such model, data set, subset or protocol, none of the joints is shared, or the
-            boxes do not fit; for `peaks`, torch is not installed or the model has no heatmaps.
+            boxes do not fit; for `peaks`, torch is not installed or the model has no heatmaps; for
+            `true_angles`, as `open_told`.
     """
     model = load(name, device)
     chosen = None if protocol is None else find_protocol(protocol, PROTOCOLS)
@@ -114,9 +118,11 @@ def score_model(
         people.subset(asked)  # which there must be
         parts, fit = detected(parts, read_boxes(boxes), model.info.start, asked)
         people = _together(parts, model)
-    counted = None
-    if peaks:
+    told = counted = None
+    if peaks or true_angles:
         seen = occlude(where_learnt(people.subset(asked), model.info), occluders)
+        told = open_told(model, seen, device) if true_angles else None
+    if peaks:
         counted = model_peaks(model, seen, flip=flip, device=device, workers=workers)
     results = score_people(
         model, people, asked, protocol=chosen, own_looks=fit is None, flip=flip, occluders=occluders,
@@ -129,6 +135,11 @@ def score_model(
     if subset is None:
         notes += learnt_notes({name: len(rows) for name, rows in people.subsets.items()}, asked)
     notes += (fit.line(),) if fit else ()
+    if told is not None:
+        plain = results[0]
+        turned = told_result(told, model, seen, plain.protocol, flip=flip, workers=workers)
+        results.insert(1, turned)
+        notes += tuple(filter(None, [gain_words(plain, turned)]))
     about = _about(people, asked, model=named, made=made_words(model.info))
     return Scored(tuple(results), about, notes, peaks=counted, boxes=fit)
 

@@ -52,12 +52,19 @@ def lsp() -> Recipe:
 
 
 def lsp_lspet() -> Recipe:
-    """`lsp` for `--data lsp=DIR --data lspet=DIR` (table 5; table 10 with `--convention OC`)."""
+    """`lsp` for `--full --data lsp=DIR --data lspet=DIR` (table 5; table 10 with `--convention OC`).
+
+    With `--box-of lspet=data`: LSPET's photographs are not tight about the person, as LSP's are.
+    """
     return _paper("lsp_lspet", NormalizedConfig(), _fcn(20) + _refinements(20, 10))
 
 
 def lsp_lspet_mpii() -> Recipe:
-    """`lsp` for `--data lsp=DIR --data lspet=DIR --data mpii=DIR --convention OC` (table 3)."""
+    """`lsp` for `--full --data lsp=DIR --data lspet=DIR --data mpii=DIR --convention OC` (table 3).
+
+    With `--box-of lspet=data --box-of mpii=data`: MPII's persons share photographs. All are turned over
+    360 degrees, though the paper turns MPII alone (table 8) by 30 at most.
+    """
     return _paper("lsp_lspet_mpii", NormalizedConfig(), _fcn(10) + _refinements(10, 5))
 
 

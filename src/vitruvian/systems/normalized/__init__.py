@@ -32,7 +32,7 @@ belong; a limbs' loss is the sum of its nets' means.
 Where the paper is read one way of several:
     angles      its arc cosine loses the sign (equation 2); the arc tangent of both components has it. From
                 the maps, as in use; "truth": from the true joints, in training steps. An answer has no
-                truth to go by: `predict_with_true_angles` is for evaluations
+                truth to go by: `eval --true-angles` scores beside it what true angles would make of it
     between     probabilities travel: the FCN's softmax, a sigmoid of the ResNet's maps, the learnable
                 sigmoid of refined ones; heights after the hourglass. A joint's place is the highest cell
                 of its map, blurred with `blur`; gradients pass through the turned values alone
@@ -78,6 +78,7 @@ from vitruvian.systems.normalized.config import NormalizedConfig
 from vitruvian.systems.normalized.net import Normalized
 from vitruvian.systems.normalized.norm import Places
 from vitruvian.systems.normalized.steps import places, stages
+from vitruvian.types import UserError
 
 
 def predict(net: Normalized, image: Tensor, ask: Ask, truth: Places | None = None) -> Answer:
@@ -105,9 +106,19 @@ def predict_with_true_angles(net: Normalized, batch: Batch, ask: Ask) -> Answer:
     """As `predict`, but bodies and limbs are turned by the true joints' angles, where these are known.
 
     What refinement can gain at most from better angles: a comparison on labelled crops, no way of use.
+
+    Raises:
+        UserError: the net turns no maps, up to the stage that is asked for.
     """
-    with torch.no_grad():
-        return predict(net, batch.image, ask, places(net, batch))
+    config, (last, _) = net.config, _asked(ask.upto)
+    body = config.body_norm and config.refine != "none" and last != "detector"
+    limbs = config.limb_norm and config.refine == "st2" and last == "limbs"
+    if not (body or limbs):
+        raise UserError(
+            "this net of system 'normalized' turns no maps, by its config or up to this stage: leave"
+            " --true-angles out"
+        )
+    return predict(net, batch.image, ask, places(net, batch))
 
 
 def _asked(upto: str | None) -> tuple[str, int | None]:
@@ -138,4 +149,5 @@ NORMALIZED = System(
     needs=("torso",),
     scores="a part's probability at its place; after the hourglass, the height of a Gaussian",
     passes=Normalized.alone,
+    told=predict_with_true_angles,
 )

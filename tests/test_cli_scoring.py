@@ -139,6 +139,7 @@ def wrong_scoring(lsp: Path, tmp_path: Path) -> list[tuple[list[object], str]]:
         (["eval", *file, *truth, *protocol, "--flip"], "--flip says nothing about"),
         (["eval", *file, *truth, *protocol, "--occluders", 3], "--occluders says nothing about"),
         (["eval", *file, *truth, *protocol, "--peaks"], "--peaks says nothing about"),
+        (["eval", *file, *truth, *protocol, "--true-angles"], "--true-angles says nothing about"),
         (["eval", "default", "--occluders-seed", 3], "give --occluders N with it"),
         (["compare", file[1], *truth, *protocol, "--occluders", 3], "leave --occluders out"),
         (["eval", "default", "--base", "0"], "--base says nothing about"),

@@ -1,4 +1,4 @@
-"""Models that turn maps by where joints are, turned by where the joints are labelled: what that gains at most.
+"""Models that turn maps by where joints are, told by labels where these are: what true angles would gain.
 
 Needs torch: a model's graph knows no labels.
 """

@@ -173,6 +173,7 @@ def test_lspet_loses_whom_it_cannot_tell(shared):
         "train": 3955,
         "tune": 269,
         "val": 535,
+        "train_full": 4759,
     }
     assert made.provenance.endswith("observer-centric by the torso rule, 4759 of 9000 kept")
     assert made.label(made.subsets["val"][0]) == "im08001.jpg"

@@ -353,7 +353,7 @@ def test_lsp_and_lspet(shared):
     people = union([lspet, lsp], weights=[3, 1])
     assert (len(people), people.name, people.skeleton) == (11000, "lspet+lsp", LSP)
     assert {name: len(rows) for name, rows in people.subsets.items()} == {
-        "train": 8500, "tune": 500, "val": 1000, "test": 1000,
+        "train": 8500, "tune": 500, "val": 1000, "test": 1000, "train_full": 9000,
     }  # fmt: skip
     assert len(np.unique(people.key)) == len(np.unique(people.images)) == 11000
     train = people.subset("train")

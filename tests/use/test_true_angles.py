@@ -81,7 +81,13 @@ def test_it_is_scored_beside_the_plain_answer_and_not_compared_with_it(
     folder, people, truth, monkeypatch
 ):
     """Whose plain answers are right here, so that the true angles of another net do harm."""
-    val = people.subset("val")
+    val, flips = people.subset("val"), []
+
+    def opened(*asked):
+        run = open_told(*asked)
+        return lambda crops, flip: flips.append(flip) or run(crops, flip)
+
+    monkeypatch.setattr(scores, "open_told", opened)
     model = replace(load(folder, "cpu"), runner=drawn.answering(val, val.joints))
     monkeypatch.setattr(scores, "load", drawn.loader(turned=model))
     found = score_model(
@@ -95,7 +101,7 @@ def test_it_is_scored_beside_the_plain_answer_and_not_compared_with_it(
     assert image.protocol.box == "whole image"
     with pytest.raises(UserError, match=r"decoding is .* turned by the labelled joints' angles"):
         check_comparable(plain.protocol, told.protocol)
-    assert (plain.n, plain.total.value) == (told.n, 1)
+    assert (flips, plain.n, plain.total.value) == ([True], told.n, 1)
     assert told.total.value < 0.5
     points = 100 * (told.total.value - 1)
     assert f"the total changes by {points:+.1f} (" in found.notes[-1]
@@ -104,12 +110,8 @@ def test_it_is_scored_beside_the_plain_answer_and_not_compared_with_it(
 
 
 def test_answers_are_scored_in_the_photograph(people):
-    """Of whoever can be seen; the labels that the net is told lie in the crop."""
-    asked = []
-
-    def run(crops, flip):
-        asked.append(flip)
-        return crops.joints, np.ones(crops.state.shape, np.float32)
+    """Of whoever can be seen, looked for in the data set's box."""
+    right = drawn.answering(people, people.joints)
 
     def photo(row, factor):
         if row == 3:
@@ -118,9 +120,10 @@ def test_answers_are_scored_in_the_photograph(people):
 
     some, model = replace(people, photo=photo), drawn.model_of(None)
     protocol = PROTOCOLS["lsp-pck-pc"]
-    result = told_result(run, model, some, protocol, flip=True, workers=0)
+    run = lambda crops, flip: right(crops.image, flip)  # noqa: E731
+    result = told_result(run, model, some, protocol, workers=0)
     assert result.total.value == pytest.approx(29 / 30)
-    assert (result.failed, asked) == ((people.label(3),), [True])
+    assert result.failed == (people.label(3),)
 
 
 def refused(name, people, monkeypatch):

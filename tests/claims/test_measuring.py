@@ -59,7 +59,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         few = lambda **more: figures(96, side=64, **more)  # noqa: E731
         patch.setattr(sets, "figures", few)
-        patch.setattr("vitruvian.learn.run.figures", few)
+        patch.setattr("vitruvian.learn.sources.figures", few)
         patch.setattr("vitruvian.claims.training.BATCH", 8)
         patch.setattr("vitruvian.claims.resolve.BATCH", 8)
         patch.setattr("vitruvian.claims.ledger.TIERS", (TINY,))

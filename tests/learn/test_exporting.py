@@ -11,8 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from vitruvian.learn import run as runs
-from vitruvian.learn import ship
+from vitruvian.learn import ship, sources
 from vitruvian.learn.exporting import Request, export
 from vitruvian.learn.run import Options, run
 from vitruvian.models import read_model
@@ -27,9 +26,9 @@ SMALL = (
 
 @pytest.fixture(scope="module")
 def fewer_figures() -> Iterator[None]:
-    made = runs.figures
+    made = sources.figures
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("run", "ship"):
+        for module in ("sources", "ship"):
             patch.setattr(
                 f"vitruvian.learn.{module}.figures", lambda skeleton: made(40, 1, skeleton, 64)
             )

@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 from vitruvian.learn import run as runs
+from vitruvian.learn import sources
 from vitruvian.learn.card import card
 from vitruvian.learn.folder import read_run
 from vitruvian.learn.recipes import find_recipe
@@ -28,8 +29,8 @@ SMALL = (
 
 @pytest.fixture
 def fewer_figures(monkeypatch):
-    made = runs.figures
-    for module in ("run", "ship"):
+    made = sources.figures
+    for module in ("sources", "ship"):
         monkeypatch.setattr(
             f"vitruvian.learn.{module}.figures", lambda skeleton: made(40, 1, skeleton, 64)
         )

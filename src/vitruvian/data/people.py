@@ -138,3 +138,22 @@ def whole_training(people: People) -> People:
     others = {name: rows[~np.isin(rows, full)] for name, rows in people.subsets.items()}
     left = {name: rows for name, rows in others.items() if len(rows) and name != "train"}
     return replace(people, subsets={"train": full} | left)
+
+
+def check_photographs(people: People, looked_at: int = 8) -> None:
+    """Whether one of a few photographs, spread over the rows, is there: who lacks all says it at once.
+
+    Raises:
+        UserError: none of them is; the message is the first one's, and tells where they belong.
+    """
+    first: UserError | None = None
+    rows = np.linspace(0, max(len(people) - 1, 0), min(looked_at, len(people)))
+    for row in rows.round().astype(int).tolist():
+        try:
+            people.size(row)
+        except UserError as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise first

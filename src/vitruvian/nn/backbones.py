@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import sys
 from types import ModuleType
 from typing import Any
@@ -200,7 +201,10 @@ def published_weights(name: str) -> dict[str, Tensor]:
     Raises:
         UserError: they are neither in timm's cache nor to be had from the network.
     """
+    hub = logging.getLogger("huggingface_hub")  # which tells of every attempt
+    level = hub.level
     try:
+        hub.setLevel(logging.ERROR)
         features = {} if name in VGGS else {"features_only": True}
         net = timm_package().create_model(published_name(name), pretrained=True, **features)
     except Exception as error:  # timm and its hub raise many kinds
@@ -208,4 +212,6 @@ def published_weights(name: str) -> dict[str, Tensor]:
             f"the published weights of {name!r} cannot be had ({type(error).__name__}); "
             "connect to the network, or set init=none, init=FILE.safetensors or init=MODEL"
         ) from None
+    finally:
+        hub.setLevel(level)
     return net.state_dict()

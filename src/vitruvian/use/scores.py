@@ -13,7 +13,7 @@ import numpy as np
 from vitruvian.data import open_data
 from vitruvian.data.box_files import read_boxes
 from vitruvian.data.detections import Fit, detected
-from vitruvian.data.people import People
+from vitruvian.data.people import People, check_photographs
 from vitruvian.data.synthetic import figures
 from vitruvian.data.union import union
 from vitruvian.measure import baselines
@@ -114,6 +114,7 @@ def score_model(
     parts = _opened(data, chosen, model) if data else [figures(skeleton=model.info.skeleton)]
     people, fit = _together(parts, model), None
     asked = subset_name(people, subset) if data else subset or "val"
+    check_photographs(people.subset(asked))
     if boxes is not None:
         people.subset(asked)  # which there must be
         parts, fit = detected(parts, read_boxes(boxes), model.info.start, asked)

@@ -61,6 +61,27 @@ def test_labels_are_converted_and_described(vitruvian, tmp_path):
     assert list((tmp_path / "plots").glob("*.svg"))
 
 
+def test_no_data_set_is_written_over_a_file(vitruvian, tmp_path):
+    data = small_lspet(tmp_path / "data")
+    labels, pack = data / "labels.json", tmp_path / "p"
+    for verb, out in (("convert", labels), ("pack", pack)):
+        assert vitruvian("data", verb, f"lspet={data}", "--out", out)[0] == 0
+    link = tmp_path / "link.json"
+    link.symlink_to(labels)
+    before = labels.read_bytes(), pack.read_bytes()
+    for verb, source, out, words in (
+        ("convert", f"coco={labels}", labels, "is what is read: choose another --out"),
+        ("convert", f"coco={labels}", link, "is what is read: choose another --out"),
+        ("convert", f"coco={data}", labels, "exists already, in the folder that is read: choose"),
+        ("convert", f"lspet={data}", pack, "exists already: remove it, or choose another --out"),
+        ("pack", f"pack={pack}", pack, "is what is read: choose another --out"),
+    ):
+        code, out, err = vitruvian("data", verb, source, "--out", out, "--subset", "train")
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert words in err
+    assert (labels.read_bytes(), pack.read_bytes()) == before
+
+
 def test_labels_of_another_tool_become_a_project(vitruvian, tmp_path):
     film = tmp_path / "mice" / "labeled-data" / "film"
     film.mkdir(parents=True)

@@ -94,6 +94,8 @@ def test_suspect_labels_are_found_and_left_out(run_folder, vitruvian, tmp_path):
     code, _, err = vitruvian(*train, "--leave-out", file, "--set", "fits.0.steps=1")
     assert code == 0, err
     assert "nobody has a label of neck: " in err
+    rows = len(found["suspects"])
+    assert f" of {rows} suspect labels left out (suspects.json)\n" in err
     said = json.loads((run / "run.json").read_text())
     assert f"; {len(found['suspects'])} suspect labels left out (" in said["provenance"]
     assert "--leave-out suspects.json" in said["command"]

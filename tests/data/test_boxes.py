@@ -123,7 +123,9 @@ def test_hold_out_takes_whole_photographs() -> None:
     train, tune = held.subsets["train"].tolist(), held.subsets["tune"].tolist()
     assert sorted([train, tune]) == [[0, 1], [2]]
     assert hold_out(many, 0) is many
-    with pytest.raises(UserError, match="2 photographs cannot be held out of 2"):
+    with pytest.raises(
+        UserError, match="2 photographs cannot be held out of 2: give fewer with --hold-out"
+    ):
         hold_out(many, 2)
 
 

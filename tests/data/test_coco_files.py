@@ -163,6 +163,15 @@ def test_subsets_that_cut_photographs_or_overlap(tmp_path):
     assert_same(back(given, tmp_path), given)
 
 
+def test_subsets_of_any_name_and_rows_in_none(tmp_path):
+    """Photographs 40 and 30; the third, 50, is in none and has no split."""
+    subsets = {"dev": np.array([0, 2]), "train_full": np.array([1]), "my films": np.array([], int)}
+    given = people(subsets=subsets)
+    splits = [image.get("split") for image in to_coco(given)["images"]]
+    assert splits == ["dev", "train_full", None]
+    assert_same(back(given, tmp_path), given)
+
+
 def test_lsp_and_lspet(tmp_path, shared):
     given = read_lsp(shared / "data" / "lsp")
     assert_same(back(given, tmp_path), given)
@@ -237,6 +246,8 @@ def test_the_margin_is_not_added_twice(tmp_path):
     del written["vitruvian"]  # somebody else's, then
     for annotation in written["annotations"]:
         annotation.pop("vitruvian", None)
+    for image in written["images"]:
+        image.setdefault("split", "val")
     del written["annotations"][2]["bbox"]
     (tmp_path / "other.json").write_text(json.dumps(written))
     other = read_coco(tmp_path / "other.json")

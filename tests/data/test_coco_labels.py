@@ -106,10 +106,14 @@ def test_no_json(tmp_path, content, words):
     assert str(file) in str(caught.value)
 
 
-def test_bad_split(tmp_path):
+@pytest.mark.parametrize(
+    ("split", "near"), [("trian", "train"), ("tets", "test"), ("", ""), ("all", "val"), (5, "")]
+)
+def test_bad_split(tmp_path, split, near):
     content = values()
-    content["images"][1]["split"] = "all"
-    with pytest.raises(UserError, match="image 2: split 'all' is no name of a subset"):
+    content["images"][1]["split"] = split
+    said = rf"image 2 \(2\.png\): split {split!r} is no name .* nearest: '{near}.*, val or test$"
+    with pytest.raises(UserError, match=said):
         read_coco(write(tmp_path / "a.json", content))
 
 

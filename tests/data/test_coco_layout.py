@@ -97,16 +97,51 @@ def rows(people):
 
 
 def test_subsets_by_split(tmp_path):
-    content = values([person(7, 2), person(8, 1), person(9, 2), person(10, 3)])
+    content = values([person(7, 2), person(8, 1), person(9, 2)])
     content["images"][0]["split"] = "train"
-    content["images"][1]["split"] = "held_out"
+    content["images"][1]["split"] = "tune"
     people = read_coco(write(tmp_path / "val.json", content))
-    assert rows(people) == {"held_out": [7, 9], "train": [8]}
+    assert rows(people) == {"tune": [7, 9], "train": [8]}
+
+
+@pytest.mark.parametrize(
+    ("word", "subset"),
+    [
+        ("training", "train"),
+        ("Validation", "val"),
+        ("valid", "val"),
+        ("dev", "val"),
+        ("testing", "test"),
+        ("train2017", "train"),
+        ("train_full", "train_full"),
+    ],
+)
+def test_a_split_in_other_words(tmp_path, word, subset):
+    content = values([person(7, 1), person(8, 2)], (1, 2))
+    content["images"][0]["split"], content["images"][1]["split"] = word, "tune"
+    assert rows(read_coco(write(tmp_path / "a.json", content))) == {subset: [7], "tune": [8]}
+
+
+def test_photographs_without_a_split(tmp_path):
+    """Persons on them would drop out in silence; the third photograph has none."""
+    content = values([person(7, 1), person(8, 2), person(9, 2)])
+    content["images"][0]["split"] = "train"
+    said = r"a\.json: 1 of 2 photographs have no split .* e\.g\. 2\.png: write train, tune, val or test$"
+    with pytest.raises(UserError, match=said):
+        read_coco(write(tmp_path / "a.json", content))
+    content["images"][1]["split"] = "val"
+    assert rows(read_coco(write(tmp_path / "a.json", content))) == {"train": [7], "val": [8, 9]}
 
 
 @pytest.mark.parametrize(
     ("name", "subset"),
-    [("val", "val"), ("valid", "val"), ("test", "test"), ("person_keypoints_train2017", "train")],
+    [
+        ("val", "val"),
+        ("valid", "val"),
+        ("training", "train"),
+        ("test", "test"),
+        ("person_keypoints_train2017", "train"),
+    ],
 )
 def test_subset_by_the_files_name(tmp_path, name, subset):
     people = read_coco(write(tmp_path / f"{name}.json", values()))

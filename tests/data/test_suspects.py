@@ -110,6 +110,18 @@ def test_suspects_of_another_data_set_or_convention_are_refused(people: People) 
         leave_out(people, replace(found, convention="OC"))
 
 
+def test_what_files_did_is_said(people: People, tmp_path: Path) -> None:
+    """One label of three is of `tune`."""
+    file, said = tmp_path / "s.json", list[str]()
+    file.write_text(suspects(people, (10, "neck"), (11, "neck"), (14, "neck")).to_json())
+    Suspicion((file,)).mend([people], said.append)
+    Suspicion(correct=(file,)).mend([people], said.append)
+    assert said == [
+        "2 of 3 suspect labels left out (s.json)",
+        "2 of 3 suspect labels replaced by answers of m (s.json)",
+    ]
+
+
 def test_files_find_their_data_set_by_name(people: People, tmp_path: Path) -> None:
     one, other = people, replace(people, name="other")
     file = tmp_path / "s.json"

@@ -69,6 +69,24 @@ def test_another_training_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_other_labels_are_refused(tmp_path: Path) -> None:
+    folder, recipe = tmp_path / "run", find_recipe("resnet_fcn/compact")
+    about = ABOUT | {"labels": "971f5cbe"}
+    begun(folder)  # by a version that did not record them
+    with claim(folder, recipe, about, {}):
+        pass
+    said = (
+        r"run: labels were 971f5cbe, are 00000000: choose another --out, and add --from .*run to go"
+    )
+    with claim(tmp_path / "later" / "run", recipe, about, {}):
+        pass
+    with (
+        pytest.raises(UserError, match=said),
+        claim(tmp_path / "later" / "run", recipe, about | {"labels": "00000000"}, {}),
+    ):
+        pass
+
+
 def test_a_refusal_says_where_long_texts_differ(tmp_path: Path) -> None:
     recipe, long = find_recipe("resnet_fcn/compact"), "labelled joints only; for research use " * 3
     with claim(tmp_path, recipe, {"provenance": f"{long}boxes of a.json (12f)"}, {}):

@@ -224,6 +224,25 @@ def test_a_stage_that_the_config_lacks_is_refused_at_once(tmp_path: Path) -> Non
     assert not folder.exists()
 
 
+def test_corrected_labels_are_another_run(sets: dict[str, People], tmp_path: Path) -> None:
+    lsp, folder = sets["lsp"], tmp_path / "run"
+    assert trained(folder, "lsp")
+    held = lsp.joints.astype(">f4")  # on another machine
+    held[lsp.subsets["val"]] += 1
+    sets["lsp"] = replace(lsp, joints=held, box=lsp.box.astype(np.float64))
+    assert trained(folder, "lsp")
+    for name, value in (("joints", 1), ("state", State.MISSING), ("box", 1)):
+        changed = getattr(lsp, name).copy()
+        changed[lsp.subsets["train"][0], 0] = value
+        sets["lsp"] = replace(lsp, **{name: changed})
+        with pytest.raises(UserError, match=r"labels were \w{8}, are \w{8}: choose another --out"):
+            trained(folder, "lsp")
+    about = read_run(folder)[1]
+    del about["labels"]  # of an earlier version
+    (folder / "run.json").write_text(json.dumps(about))
+    assert trained(folder, "lsp")
+
+
 @pytest.mark.usefixtures("sets")
 def test_another_process_is_kept_out_of_the_folder(tmp_path: Path) -> None:
     assert trained(tmp_path / "run", "lsp")

@@ -20,7 +20,13 @@ def test_a_data_set_alone_is_as_it_was(sets: dict[str, People]) -> None:
     assert (people.skeleton, people.name, people.weight) == (MPII, "mpii", None)
     assert (source.rows, source.train, source.weight) == (12, 8, None)
     assert open_training(["extra=x"], "lsp")[1][0].train == 12
-    assert open_training(["test=x"], "lsp")[1][0].train == 12  # alone, all are trained on
+    said: list[str] = []
+    _, (source,) = open_training(["test=x"], "lsp", say=said.append)
+    assert source.train == 12  # alone, all are trained on
+    assert said == ["test has no subset train: all its persons are learnt from, of test too"]
+    open_training(["extra=x"], "lsp", say=said.append)
+    open_training(["lsp=x", "test=x"], "lsp", say=said.append)
+    assert len(said) == 1
     assert open_training(["lsp=x", "test=x"], "lsp")[1][1].train == 0
 
 

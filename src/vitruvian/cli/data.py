@@ -103,6 +103,7 @@ def pack(
     from vitruvian.data import open_data
     from vitruvian.data.pack import write_pack
 
+    _check_free(out, data)
     people = open_data(data)
     people = people if subset == "all" else people.subset(subset)
     with Progress(transient=True) as bar:
@@ -145,6 +146,7 @@ def convert(
     from vitruvian.data.union import in_skeleton, known_convention
     from vitruvian.skeleton import find_skeleton
 
+    _check_free(out, data)
     people = open_data(data, known_convention(convention)).subset(subset)
     pairs = dict(_derived(text) for text in derive or [])
     if skeleton is not None or pairs:
@@ -155,6 +157,19 @@ def convert(
     typer.echo(people.provenance)
     if advice := where_photographs_are(people, Path(data.partition("=")[2]), out):
         typer.echo(advice)
+
+
+def _check_free(out: Path, data: str) -> None:
+    """Raises UserError where a data set would be written over a file, be it the one that is read."""
+    if not out.exists():
+        return
+    where = data.partition("=")[2]
+    source = Path(where).expanduser()
+    if where and source.exists() and out.samefile(source):
+        raise UserError(f"{out} is what is read: choose another --out")
+    if where and out.resolve().is_relative_to(source.resolve()):
+        raise UserError(f"{out} exists already, in the folder that is read: choose another --out")
+    raise UserError(f"{out} exists already: remove it, or choose another --out")
 
 
 def _derived(text: str) -> tuple[str, tuple[str, str]]:

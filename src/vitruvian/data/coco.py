@@ -46,7 +46,8 @@ def read_coco(path: Path) -> People:
     """A COCO keypoint JSON, or a folder with one or with one for each subset.
 
     Subsets are the images' `split`, or what the files are called (train.json,
-    person_keypoints_val2017.json), or else a cut by the images' ids, see `coco_layout.cut_by_number`.
+    person_keypoints_val2017.json), in words of `coco_layout.SUBSETS`, or else a cut by the images' ids,
+    see `coco_layout.cut_by_number`.
     `key` is the annotation's id, or the row where ids lack or stand in several files.
 
     Raises:
@@ -163,18 +164,31 @@ def _image_numbers(files: list[Labels]) -> tuple[np.ndarray, str]:
 def _subsets(
     files: list[Labels], extra: RowFacts, image: np.ndarray
 ) -> tuple[dict[str, np.ndarray], str]:
-    """Rows by subset; and words on a cut."""
+    """Rows by subset; and words on a cut.
+
+    Raises:
+        UserError: some photographs have no split in a file of others' where some have.
+    """
     listed: dict[str, list[int]] = {name: [] for file in files for name in file.facts.subsets}
     row = 0
     for file in files:
         named = subset_name(file.path)
         default = [named] if named and not file.splits and not file.facts.subsets else []
+        apart = bool(file.splits) and not file.facts.subsets  # else some may be in no subset
+        bare: dict[int, None] = {}  # photographs
         for person in file.persons:
             split = file.splits.get(person["image_id"])
             said = extra.subsets[row]
+            if apart and split is None and said is None:
+                bare[person["image_id"]] = None
             for name in said if said is not None else [split] if split else default:
                 listed.setdefault(name, []).append(row)
             row += 1
+        if bare:
+            raise UserError(
+                f"{file.path}: {len(bare)} of {len(file.photos)} photographs have no split where others "
+                f"have one, e.g. {file.photos[next(iter(bare))].name}: write train, tune, val or test"
+            )
     if listed:
         return {name: np.array(rows, int) for name, rows in listed.items()}, ""
     cut = cut_by_number(image)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import filterfalse
 from pathlib import Path
@@ -12,11 +14,19 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from vitruvian.data.coco_facts import Facts, read_facts
-from vitruvian.data.coco_layout import Photograph, photograph_folders, safe_name
+from vitruvian.data.coco_layout import (
+    SUBSETS,
+    Photograph,
+    photograph_folders,
+    safe_name,
+    subset_meant,
+)
 from vitruvian.data.coco_skeleton import find_category, skeleton_of
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import UserError
 
+_WRITTEN = tuple(dict.fromkeys(SUBSETS.values()))  # what a split is advised to be
+_FULL = "train_full"  # a data set's authors' `train` and `tune`, see `people.whole_training`
 _FAR = 1e30  # px; nothing is, and float32 ends soon after
 
 
@@ -45,6 +55,7 @@ def read_labels(path: Path) -> Labels:
     category = find_category(values["categories"], path)
     skeleton, columns, words = skeleton_of(category, path)
     images = _images(values["images"], path)
+    splits = _splits(images, facts.subsets, path)
     persons, left_out = _persons(values, category["id"], 3 * len(columns), set(images), path)
     flat = np.array([person["keypoints"] for person in persons], np.float64)
     keypoints = flat.reshape(-1, len(columns), 3)[:, columns]
@@ -58,7 +69,7 @@ def read_labels(path: Path) -> Labels:
         words += f", {shortened} file names read as their last part"
     counts = [f"{count} {reason}" for reason, count in left_out.items() if count]
     note = f"{path.name}, {words}, left out: {', '.join(counts) or 'none'}"
-    splits = {number: image["split"] for number, image in used.items() if image.get("split")}
+    splits = {number: split for number, split in splits.items() if number in used}
     return Labels(path, skeleton, keypoints[labelled], persons, photos, splits, facts, note)
 
 
@@ -95,14 +106,28 @@ def _images(listed: list[Any], path: Path) -> dict[int, dict[str, Any]]:
             )
         if image["id"] in images:
             raise UserError(f"{path}: image id {image['id']} stands twice: give each its own")
-        split = image.get("split")
-        if split is not None and (not isinstance(split, str) or split in ("", "all")):
-            raise UserError(
-                f"{path}, image {image['id']}: split {split!r} is no name of a subset: "
-                "write train, tune, val or test"
-            )
         images[image["id"]] = image
     return images
+
+
+def _splits(images: dict[int, dict[str, Any]], own: Sequence[str], path: Path) -> dict[int, str]:
+    """The subsets of the images that have a split: one of the file's `own`, or what the word means."""
+    known = list(dict.fromkeys([*_WRITTEN, *own]))
+    splits: dict[int, str] = {}
+    for number, image in images.items():
+        split = image.get("split")
+        if split is None:
+            continue
+        words = split if isinstance(split, str) else str(split)
+        name = split if split in (_FULL, *own) else subset_meant(words)
+        if name is None:
+            near = difflib.get_close_matches(words, known, 1, 0)[0]
+            raise UserError(
+                f"{path}, image {number} ({image.get('file_name')}): split {split!r} is no name of a "
+                f"subset; nearest: {near!r}; write {', '.join(known[:-1])} or {known[-1]}"
+            )
+        splits[number] = name
+    return splits
 
 
 def _persons(

@@ -13,7 +13,13 @@ import numpy as np
 from vitruvian.data.photos import photo_size, read_photo
 from vitruvian.types import UserError
 
-_SUBSET = re.compile(r"(?:person_keypoints_)?(train|tune|val|valid|validation|test)(?:20\d\d)?")
+SUBSETS = {  # as a split or a file is called -> the subset
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("tune", "tuning"), "tune"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+_SUBSET = re.compile(rf"(?:person_keypoints_)?({'|'.join(SUBSETS)})(?:20\d\d)?", re.IGNORECASE)
 _NAMED = 8  # that a message lists
 
 
@@ -97,10 +103,13 @@ def annotation_files(path: Path) -> list[Path]:
 
 def subset_name(path: Path) -> str | None:
     """The subset that a file's name means: train.json, person_keypoints_val2017.json ..., or None."""
-    match = _SUBSET.fullmatch(path.stem)
-    if match is None:
-        return None
-    return "val" if match[1].startswith("val") else match[1]
+    return subset_meant(path.stem)
+
+
+def subset_meant(name: str) -> str | None:
+    """The subset that somebody's word means: training, Valid, test2017 ..., or None."""
+    match = _SUBSET.fullmatch(name.strip())
+    return None if match is None else SUBSETS[match[1].lower()]
 
 
 def photograph_folders(path: Path) -> tuple[Path, ...]:

@@ -120,7 +120,9 @@ def hold_out(people: People, photographs: int) -> People:
         train = train[people.weight[train] > 0]
     numbers = np.unique(people.images[train])
     if len(numbers) <= photographs:
-        raise UserError(f"{photographs} photographs cannot be held out of {len(numbers)}")
+        raise UserError(
+            f"{photographs} photographs cannot be held out of {len(numbers)}: give fewer with --hold-out"
+        )
     out = np.random.default_rng(0).permutation(numbers)[:photographs]
     held = np.isin(people.images[train], out)
     return replace(people, subsets=people.subsets | {"train": train[~held], "tune": train[held]})

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -173,8 +173,13 @@ class Suspicion:
     leave_out: tuple[Path, ...] = ()
     correct: tuple[Path, ...] = ()
 
-    def mend(self, parts: Iterable[People]) -> list[People]:
+    def mend(
+        self, parts: Iterable[People], say: Callable[[str], None] | None = None
+    ) -> list[People]:
         """Data sets, each without the suspects that files have of it, or with answers in their place.
+
+        Args:
+            say: is told of each file how many of its labels were changed.
 
         Raises:
             UserError: a file cannot be read, or is of none of them.
@@ -190,6 +195,15 @@ class Suspicion:
                         f"{file} has suspect labels of data set {suspects.data!r}, the training is on "
                         f"{known}"
                     )
+                done = (
+                    "left out"
+                    if change is leave_out
+                    else f"replaced by answers of {suspects.model}"
+                )
                 for place in places:
+                    count = _where(people[place], suspects)[0].sum()
                     people[place] = change(people[place], suspects)
+                    if say is not None:
+                        rows = len(suspects.suspects)
+                        say(f"{count} of {rows} suspect labels {done} ({file.name})")
         return people

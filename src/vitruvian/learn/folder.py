@@ -26,6 +26,7 @@ from vitruvian.types import UserError
 
 RECIPE, RUN, MODEL = "recipe.yaml", "run.json", "model"
 LOCK = ".lock"
+LABELS = "labels"  # in run.json: the checksum of what is learnt from
 LONG = 60  # characters of a value in a message
 
 
@@ -88,6 +89,11 @@ def _check_same(folder: Path, recipe: Recipe, about: dict[str, Any]) -> None:
         raise UserError(f"{folder} holds a different run ({field}); {cure}")
     for key, value in json.loads(json.dumps(about)).items():
         if key in old and value != old[key]:
+            if key == LABELS:
+                raise UserError(
+                    f"{folder}: labels were {old[key]}, are {value}: choose another --out, and add "
+                    f"--from {folder} to go on from its weights"
+                )
             field = _first_difference(old[key], value, key)
             raise UserError(f"{folder} holds a different run ({field}); {cure}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from vitruvian.data.detections import Detections
 from vitruvian.data.people import People, hold_out
 from vitruvian.data.suspects import Suspicion
 from vitruvian.learn.devices import Place, place
-from vitruvian.learn.folder import MODEL, claim
+from vitruvian.learn.folder import LABELS, MODEL, claim
 from vitruvian.learn.recipes import find_recipe
 from vitruvian.learn.report import Report
 from vitruvian.learn.runner import name_stages, net_runner, new_net, system_and_config
@@ -86,6 +87,7 @@ def run(options: Options) -> bool:
         Detections(options.boxes, recipe.box),
         starts,
         options.full,
+        (said := list[str]()).append,
     )
     recipe = recipe.model_copy(update={"skeleton": people.skeleton.name})
     people = hold_out(people, options.hold_out)
@@ -99,7 +101,8 @@ def run(options: Options) -> bool:
         origin = begin(system, net, recipe.init, options.start_from)
         if where.first:
             told = how(options, where, precision) | {"hours_before": origin.hours}
-            held.enter_context(claim(options.out, recipe, _about(options, people, sources), told))
+            about = _about(options, people, sources, drawn)
+            held.enter_context(claim(options.out, recipe, about, told))
         if origin.said and not (options.out / STATE).exists():
             report.say(origin.said)
         if where.processes > 1 and where.device.type == "cuda":
@@ -108,7 +111,8 @@ def run(options: Options) -> bool:
         session = _session(options, model, drawn, net.to(where.device), where, report)
         session.bf16 = precision == "bf16"
         looked = f"looks in {people.box_words}" if options.boxes else ""
-        for line in filter(None, [*_opening(session, people, sources), looked, balance]):
+        opening = _opening(session, people, sources)
+        for line in filter(None, [*opening, *said, looked, balance]):
             report.say(line)
         try:
             finished = train(session)
@@ -220,7 +224,9 @@ def _session(
     return session
 
 
-def _about(options: Options, people: People, sources: Sequence[Source]) -> dict[str, Any]:
+def _about(
+    options: Options, people: People, sources: Sequence[Source], drawn: People
+) -> dict[str, Any]:
     """What must be the same when a run goes on."""
     return {
         "data": people.name,
@@ -233,7 +239,14 @@ def _about(options: Options, people: People, sources: Sequence[Source]) -> dict[
         "hold_out": options.hold_out,
         **({"box_of": list(options.box_of)} if options.box_of else {}),
         **({"full": True} if options.full else {}),
+        **({LABELS: _checksum(drawn)} if options.data else {}),  # nobody corrects drawn figures
     }
+
+
+def _checksum(people: People) -> str:
+    """CRC-32 in hex of joints, states and boxes, the same on every machine; files may be corrected."""
+    columns = (people.joints, "<f4"), (people.state, "u1"), (people.box, "<f4")
+    return f"{zlib.crc32(b''.join(values.astype(kind).tobytes() for values, kind in columns)):08x}"
 
 
 def _last_finished(recipe: Recipe, fit: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,6 +105,7 @@ def open_training(
     detections: Detections = Detections(),  # noqa: B008
     starts: Starts = Starts(),
     full: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> tuple[People, tuple[Source, ...]]:
     """Data sets for a training, as one; and what each is.
 
@@ -117,6 +118,7 @@ def open_training(
         detections: boxes that stand for the data sets'.
         starts: data sets that are looked at elsewhere than the recipe says.
         full: all rows that the data sets' authors train on, see `whole_training`.
+        say: is told what should be known of it: labels left out, nobody set apart to train on.
 
     Raises:
         UserError: a data set or file cannot be opened, they do not fit together, or weights do not fit
@@ -129,8 +131,11 @@ def open_training(
     parts = [whole_training(part) for part in parts] if full else parts
     if not parts:
         parts = [converted(figures(skeleton=find_skeleton(skeleton)), wanted)]
-    parts = starts.put(suspicion.mend(detections.put(parts)))
+    parts = starts.put(suspicion.mend(detections.put(parts), say))
     people = union(parts, choose_skeleton(parts, skeleton), weights=weights or None)
+    if say is not None and people.subsets and "train" not in people.subsets:
+        others = ", ".join(people.subsets)
+        say(f"{people.name} has no subset train: all its persons are learnt from, of {others} too")
     return people, tuple(
         Source(
             name=part.name,

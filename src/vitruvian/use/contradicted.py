@@ -83,7 +83,8 @@ def find_suspects(request: Request, progress: Callable[[int], Progress]) -> Look
     shared = [name for name in people.skeleton.joint_names if name in info.skeleton.joint_names]
     if not len(people) or not shared:
         what = "nobody" if not len(people) else f"no joint of {info.name}"
-        raise UserError(f"data set {people.name!r}: {what} is labelled in {subset!r}")
+        cure = ": give --model with a model of these joints" if len(people) else ""
+        raise UserError(f"data set {people.name!r}: {what} is labelled in {subset!r}{cure}")
     bar = progress(len(people))
     try:
         seen = predict_people(

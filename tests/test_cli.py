@@ -104,7 +104,11 @@ def wrong_commands(tmp_path: Path) -> list[tuple[list[object], str]]:
         (full, "holds something else than a run"),
         (["eval", tmp_path / "none"], "no model"),
         (["predict", tmp_path / "full", photo, "--out", tmp_path / "y"], "is no model folder"),
-        (["export", tmp_path / "full", "--out", tmp_path / "y"], "is no run: of a model folder"),
+        (["predict", "", photo, "--out", tmp_path / "y"], "the model's name is empty"),
+        (["predict", "default", "", "--out", tmp_path / "y"], "an input is empty"),
+        (["predict", "default", photo, "--out", ""], "--out is empty"),
+        (["export", tmp_path / "full", "--out", tmp_path / "y"], "is neither a run nor a model"),
+        (["export", "nothing", "--out", tmp_path / "y"], "nothing does not exist: give"),
     ]  # fmt: skip
 
 
@@ -117,6 +121,49 @@ def test_what_is_wrong_is_one_line_and_leaves_nothing(vitruvian, tmp_path):
         assert err.count("\n") == 1, err
     assert not (tmp_path / "x").exists()
     assert not (tmp_path / "y").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict", "default", "{}", "--out", "y"],
+        ["predict", "{}", "photo.png", "--out", "y"],
+        ["predict", "default", "photo.png", "--detector", "{}", "--out", "y"],
+        ["eval", "--predictions", "{}.json", "--protocol", "lspet-pck-pc", "--data", "lspet=x"],
+        ["eval", "default", "--data", "lspet={}"],
+        ["data", "check", "coco={}"],
+        ["compare", "{}", "--truth", "lspet=x", "--subset", "all"],
+    ],
+)
+@pytest.mark.parametrize("shut", [False, True])
+def test_a_path_that_cannot_be_looked_at_is_one_line(
+    vitruvian, tmp_path, monkeypatch, arguments, shut
+):
+    name, why = ("shut/x", "Permission denied") if shut else ("x" * 300, "File name too long")
+    stat = os.stat
+
+    def refused(path, *more, **options):
+        if "shut" in Path(os.fsdecode(path)).parts:
+            raise PermissionError(13, why, path)
+        return stat(path, *more, **options)
+
+    small_lspet(tmp_path / "x")
+    cv2.imwrite(str(tmp_path / "photo.png"), np.zeros((8, 8, 3), np.uint8))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "stat", refused)
+    code, _, err = vitruvian(*(text.replace("{}", name) for text in arguments))
+    assert (code, err.count("\n")) == (1, 1), err
+    assert err.startswith(f"error: {name}"), err
+    assert err.endswith(f": {why}\n"), err
+
+
+def test_an_error_of_the_system_without_a_path_keeps_its_trace(vitruvian, monkeypatch):
+    def broken(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("vitruvian.use.gallery.predict_to_folder", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        vitruvian("predict", "default", "x", "--out", "y")
 
 
 def test_sigterm_leaves_whole_files_or_none(vitruvian, tmp_path, monkeypatch):

@@ -238,6 +238,10 @@ def find_model(name: str | Path) -> Path:
     Raises:
         UserError: there is none; the message names the nearest.
     """
+    if not str(name):
+        raise UserError(
+            "the model's name is empty, maybe an unset variable: give a model folder or `default`"
+        )
     if str(name).startswith(hub.PREFIX):
         return hub.fetch(str(name), FILES)
     path = Path(name)

@@ -92,6 +92,8 @@ def test_the_flip_graph_of_a_folder_becomes_whole(tmp_path: Path) -> None:
     ("more", "message"),
     [
         ({"source": "default"}, "is no run: of a model folder there is --int8"),
+        ({"source": "nothing"}, "nothing does not exist: give the --out of a training"),
+        ({"source": "."}, "is neither a run nor a model folder"),
         ({"source": "default", "int8": True, "precision": "int8"}, "and default is a model: leave"),
         ({"source": "default", "int8": True}, "add --data NAME=PATH"),
         ({"source": "default", "flip": True}, "--out NAME.onnx"),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from dots import MODEL
 from vitruvian.data.box_files import read_boxes
 from vitruvian.types import Poses, UserError
-from vitruvian.use.files import CocoWriter, list_photos
+from vitruvian.use.files import CocoWriter, Passed, list_photos
 
 
 def test_list_photos(tmp_path: Path) -> None:
@@ -49,6 +52,47 @@ def test_lists_that_hold_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty" / "deep").mkdir(parents=True)
     with pytest.raises(UserError, match="empty has no photographs"):
         list_photos([tmp_path / "empty"])
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in() -> None:
+    with pytest.raises(UserError, match="an input is empty, maybe an unset variable"):
+        list_photos([""])
+
+
+def test_what_predict_drew_is_no_photograph(tmp_path: Path) -> None:
+    for name in ("1.jpg", "out/overlays/1.jpg", "out/heatmaps/1-all.jpg", "mine/overlays/2.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "out" / ".finished.jsonl").touch()
+    passed = Passed()
+    assert [path.name for path in list_photos([tmp_path], (), passed=passed)] == ["1.jpg", "2.jpg"]
+    assert passed == Passed(drawn=2)
+    assert len(list(list_photos([tmp_path / "out" / "overlays"]))) == 1  # which was asked for
+    with pytest.raises(UserError, match="but pictures that predict drew: name their folder"):
+        list_photos([tmp_path / "out"])
+
+
+def test_folders_that_give_nothing_are_passed_over_or_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("good/1.jpg", "good/shut/2.jpg", "empty/note.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    scandir = os.scandir
+
+    def refused(folder: Any) -> Iterator[os.DirEntry[str]]:
+        if Path(folder).name == "shut":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    passed, folders = Passed(), [tmp_path / name for name in ("empty", "good", "good/shut")]
+    assert [path.name for path in list_photos(folders, passed=passed)] == ["1.jpg"]
+    empty, inside, given = sorted(passed.skipped)
+    assert "empty has no photographs (" in empty
+    assert inside == given == f"{folders[2]} cannot be listed (Permission denied): check its rights"
+    with pytest.raises(UserError, match=r"shut cannot be listed \(Permission denied\)"):
+        list(list_photos(folders[1:]))
 
 
 def found(persons: int) -> Poses:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
 import pytest
@@ -82,6 +85,37 @@ def test_patterns_folders_and_every_nth(tmp_path: Path, run: Callable[..., Rows]
     assert names(run(str(tmp_path / "?.jpg"))) == ["b.jpg"]
     with pytest.raises(UserError, match="fits no file"):
         run(str(tmp_path / "*.webp"))
+
+
+def test_a_name_that_is_not_utf_8(
+    tmp_path: Path, run: Callable[..., Rows], read: list[str]
+) -> None:
+    try:
+        path = photo(tmp_path / "in" / os.fsdecode(b"bad\xff.png"))
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    for _ in range(2):
+        rows = run(tmp_path / "in", formats=("json", "jsonl", "csv"))
+        assert [row["file_name"] for row in rows] == [str(path)]
+        assert read == [path.name]  # once
+        for end in ("jsonl", "csv"):
+            assert r"bad\udcff.png" in (tmp_path / "out" / f"poses.{end}").read_text("utf-8")
+    (overlay,) = (tmp_path / "out" / "overlays").iterdir()
+    page = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert r"<strong>bad\udcff.png" in page
+    (link,) = set(re.findall(r'src="([^"]*)"', page))
+    assert os.fsdecode(unquote_to_bytes(link)) == f"overlays/{overlay.name}"
+
+
+def test_folders_that_give_nothing_are_counted(
+    tmp_path: Path, run: Callable[..., Rows], capfd: pytest.CaptureFixture[str]
+) -> None:
+    photo(tmp_path / "in" / "a.png")
+    (tmp_path / "empty").mkdir()
+    assert names(run(tmp_path / "empty", tmp_path / "in")) == ["a.png"]
+    said = capfd.readouterr().err
+    assert said.startswith(f"skipped: {tmp_path / 'empty'} has no photographs (")
+    assert "1 photograph, 1 skipped in" in said
 
 
 def test_a_second_run_skips_what_is_finished(

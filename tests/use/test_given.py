@@ -95,3 +95,31 @@ def test_what_auto_is_is_said(
     (line,) = found.lines
     assert line.startswith(said)
     assert looked(photos, detector="torchvision").lines == ()
+
+
+def test_folders_without_photographs_are_errors_where_all_are(photos: Path, tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+    found = looked(tmp_path / "x", photos)
+    assert (found.pictures, found.skipped) == (2, 1)
+    (line,) = found.lines
+    assert line.startswith(f"skipped: {tmp_path / 'x'} has no photographs (")
+    with pytest.raises(UserError, match=r"x has no photographs \(.*\)$"):
+        looked(tmp_path / "x", quiet=True)
+    with pytest.raises(UserError, match=r"x has no photographs \(.*\); and 1 more likewise$"):
+        looked(tmp_path / "x", tmp_path / "y")
+
+
+def test_earlier_pictures_are_said(photos: Path) -> None:
+    for number, folder in enumerate(("a", "b"), 1):
+        (photos / folder / "overlays").mkdir(parents=True)
+        (photos / folder / ".finished.jsonl").touch()
+        folders = "1 folder" if number == 1 else "2 folders"
+        assert looked(photos).lines == (f"passed over {folders} of pictures that predict drew",)
+
+
+@pytest.mark.parametrize("box", ["1e300,1,10,10", "1,1,1e-300,10", "1,1,nan,10", "1,1,10,-1"])
+@pytest.mark.filterwarnings("error")
+def test_a_box_that_is_none(photos: Path, box: str) -> None:
+    with pytest.raises(UserError, match=f"--box {box}: give x, y, width, height in px"):
+        looked(photos, box=box)

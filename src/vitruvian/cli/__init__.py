@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -76,6 +77,11 @@ def main() -> None:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:  # most often a path that was given: too long, or in a closed folder
+        if not isinstance(error.filename, str | bytes | os.PathLike) or not error.strerror:
+            raise
+        print(f"error: {os.fsdecode(error.filename)}: {error.strerror}", file=sys.stderr)
         sys.exit(1)
     except ModuleNotFoundError as error:
         if error.name in ("torch", "timm", "onnx", "onnxscript", "torchvision"):

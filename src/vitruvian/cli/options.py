@@ -51,6 +51,17 @@ OccludersSeed = Annotated[
 ]
 
 
+def folder_of(text: str) -> Path:
+    """The folder that an option names.
+
+    Raises:
+        UserError: the text is empty, which pathlib takes for the folder one is in.
+    """
+    if not text:
+        raise UserError("--out is empty, maybe an unset variable: name a folder, or . for this one")
+    return Path(text)
+
+
 def occluders_of(count: int | None, seed: int | None) -> Occluders | None:
     """What --occluders and --occluders-seed ask for; None: nothing is pasted.
 

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from vitruvian.cli.options import TERMINATED
+from vitruvian.cli.options import TERMINATED, folder_of
 
 
 def predict(
@@ -24,7 +24,14 @@ def predict(
             "stream:http://..."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for overlays, poses.json and index.html.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            parser=folder_of,
+            metavar="<path>",
+            help="Folder for overlays, poses.json and index.html.",
+        ),
+    ],
     box: Annotated[
         str | None,
         typer.Option(help="x,y,width,height in px, closely around the person; for every photo."),

@@ -13,12 +13,13 @@ import onnx
 from onnx import helper
 from rich.console import Console
 
+from vitruvian import hub
 from vitruvian.data.people import People
 from vitruvian.learn.folder import RECIPE, read_run
 from vitruvian.learn.ship import data_of, ship
 from vitruvian.learn.ship_int8 import check_source, ship_int8
 from vitruvian.learn.sources import open_training
-from vitruvian.models import FLIP_GRAPH, GRAPH, ModelInfo, find_model, read_model
+from vitruvian.models import CONFIG, FLIP_GRAPH, GRAPH, ModelInfo, bundled, find_model, read_model
 from vitruvian.types import UserError
 from vitruvian.weights import Precision
 
@@ -36,6 +37,17 @@ class Request:
     workers: int = 2
 
 
+def _not_a_run(source: str) -> str:
+    """What a source is instead of a run's folder; nothing is fetched to know it."""
+    folder = Path(source)
+    held = any((of / CONFIG).is_file() for of in (folder, folder / "model"))
+    if held or source == "default" or source in bundled() or source.startswith(hub.PREFIX):
+        return f"{source} is no run: of a model folder there is --int8 or --out NAME.onnx to make"
+    if folder.exists():
+        return f"{source} is neither a run nor a model folder: give the --out of a training"
+    return f"{source} does not exist: give the --out of a training, or a model folder"
+
+
 def export(request: Request) -> None:
     """Writes a model folder, or one graph that is whole by itself and says what it answers.
 
@@ -49,9 +61,7 @@ def export(request: Request) -> None:
             "--flip is of a single file: a model folder has both graphs; --out NAME.onnx"
         )
     if not (is_run or request.int8 or bare):
-        raise UserError(
-            f"{request.source} is no run: of a model folder there is --int8 or --out NAME.onnx to make"
-        )
+        raise UserError(_not_a_run(request.source))
     if request.precision and not is_run:
         raise UserError(
             f"--weights says how a run's are stored, and {request.source} is a model: leave it out"

@@ -6,8 +6,8 @@ import contextlib
 import glob
 import json
 import os
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,35 +15,52 @@ from vitruvian.data.photos import NOT_FETCHED, SUFFIXES, is_address
 from vitruvian.types import Poses, UserError
 from vitruvian.use.poses import person_rows
 
+OVERLAYS, HEATMAPS, POSES, PAGE = "overlays", "heatmaps", "poses", "index.html"  # of `predict`
+JOURNAL = ".finished.jsonl"
+NOT_UTF8 = (
+    "backslashreplace"  # bytes of a file's name; in JSON it is the name again when it is read
+)
 HEIC = frozenset({".heic", ".heif", ".hif"})  # which neither OpenCV nor Pillow reads
+
+
+@dataclass
+class Passed:
+    """What is passed over in folders."""
+
+    heic: int = 0  # photographs
+    drawn: int = 0  # folders of pictures that `predict` drew
+    skipped: list[str] = field(default_factory=list)  # why a folder gives nothing
 
 
 def list_photos(
     arguments: Iterable[Path | str],
     leave_out: Iterable[Path] = (),
     suffixes: Collection[str] = SUFFIXES,
-    passed: Counter[str] | None = None,
+    passed: Passed | None = None,
 ) -> Iterator[Path]:
     """The photographs that files, folders and patterns stand for, in order, one folder at a time.
 
     A file is taken whatever its name; of a folder and its subfolders the files with one of `suffixes`,
-    sorted by name, without hidden ones and without the folders `leave_out`. A name that is neither is a
-    pattern (* ? [ab], ** for subfolders) for files and folders.
+    sorted by name, without hidden ones, what `predict` drew, and the folders `leave_out`. A name that is
+    neither is a pattern (* ? [ab], ** for subfolders) for files and folders.
 
     Args:
-        passed: counts the HEIC photographs that are passed over in folders, by suffix.
+        passed: takes what is passed over, and folders that would else be errors.
 
     Raises:
-        UserError: at once when an argument does not exist, fits nothing or is a folder without
-            photographs; later when a subfolder cannot be listed.
+        UserError: at once when an argument does not exist or fits nothing; without `passed` also when it
+            is a folder without photographs, and later when a subfolder cannot be listed.
     """
     out = tuple(leave_out)
-    paths = [path for argument in arguments for path in _expanded(argument)]
-    for path in paths:
-        if path.is_dir() and next(_walk(path, out, suffixes), None) is None:
-            heic = sum(1 for _ in _walk(path, out, HEIC))
-            but = f", but {heic} of HEIC, which is not read: convert them to JPEG" if heic else ""
-            raise UserError(f"{path} has no photographs ({' '.join(sorted(suffixes))}){but}")
+    paths = []
+    for path in (path for argument in arguments for path in _expanded(argument)):
+        why = _nothing(path, out, suffixes) if path.is_dir() else ""
+        if not why:
+            paths.append(path)
+        elif passed is None:
+            raise UserError(why)
+        else:
+            passed.skipped.append(why)
     return (
         photo
         for path in paths
@@ -51,7 +68,21 @@ def list_photos(
     )
 
 
+def _nothing(folder: Path, leave_out: tuple[Path, ...], suffixes: Collection[str]) -> str:
+    """Why a folder gives no photograph; "" where it does."""
+    met = Passed()
+    if next(_walk(folder, leave_out, suffixes, met), None) is not None:
+        return ""
+    if met.skipped:
+        return met.skipped[0]
+    buts = [f", but {met.heic} of HEIC, which is not read: convert them to JPEG"] * bool(met.heic)
+    buts += [", but pictures that predict drew: name their folder to read them"] * bool(met.drawn)
+    return f"{folder} has no photographs ({' '.join(sorted(suffixes))}){''.join(buts)}"
+
+
 def _expanded(argument: Path | str) -> list[Path]:
+    if not str(argument):
+        raise UserError("an input is empty, maybe an unset variable: give photographs or folders")
     path = Path(argument)
     if path.exists():
         return [path]
@@ -69,24 +100,37 @@ def _walk(
     folder: Path,
     leave_out: tuple[Path, ...],
     suffixes: Collection[str],
-    passed: Counter[str] | None = None,
+    passed: Passed | None = None,
 ) -> Iterator[Path]:
-    if any(other.exists() and folder.samefile(other) for other in leave_out):
-        return
     try:
+        if any(_same(folder, other) for other in leave_out):
+            return
         with os.scandir(folder) as found:
             entries = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in found)
     except OSError as error:
-        raise UserError(f"{folder} cannot be listed ({error.strerror}): check its rights") from None
+        why = f"{folder} cannot be listed ({error.strerror}): check its rights"
+        if passed is None:
+            raise UserError(why) from None
+        passed.skipped.append(why)
+        return
+    drawn = (OVERLAYS, HEATMAPS) if any(name == JOURNAL for name, _ in entries) else ()
     for name, is_folder in entries:
         if name.startswith("."):
+            continue
+        if is_folder and name in drawn:
+            if passed is not None and not any(_same(folder / name, other) for other in leave_out):
+                passed.drawn += 1
             continue
         if is_folder:
             yield from _walk(folder / name, leave_out, suffixes, passed)
         elif (suffix := os.path.splitext(name)[1].lower()) in suffixes:
             yield folder / name
         elif passed is not None and suffix in HEIC:
-            passed[suffix] += 1
+            passed.heic += 1
+
+
+def _same(folder: Path, other: Path) -> bool:
+    return os.path.exists(other) and folder.samefile(other)
 
 
 class WholeFile:
@@ -100,7 +144,7 @@ class WholeFile:
         self.path = Path(path)
         self._beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         try:
-            self._file = self._beside.open("w", encoding="utf-8", newline="\n")
+            self._file = self._beside.open("w", encoding="utf-8", newline="\n", errors=NOT_UTF8)
         except OSError as error:
             raise self._no(error) from None
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from vitruvian import __version__
 from vitruvian.types import UserError
 from vitruvian.use.detect import open_finder
+from vitruvian.use.files import HEATMAPS, JOURNAL, OVERLAYS, PAGE, POSES, Passed
 from vitruvian.use.gallery_run import DONE, PHOTO, Kit, Run, Settings
 from vitruvian.use.given import Given, Request, list_inputs, look_over
 from vitruvian.use.heatmap_files import MapFolder
@@ -28,8 +29,6 @@ from vitruvian.use.progress import Progress
 from vitruvian.use.results import FORMATS, Journal, open_writer
 
 PHOTOS = Path(__file__).parent / "photos"
-OVERLAYS, HEATMAPS, POSES, PAGE = "overlays", "heatmaps", "poses", "index.html"
-JOURNAL = ".finished.jsonl"
 
 
 def predict_to_folder(request: Request) -> None:
@@ -71,7 +70,7 @@ def predict_to_folder(request: Request) -> None:
         kit = Kit(folders[0], page, maps, writers, journal, progress)
         run = stack.enter_context(Run(model, _settings(request), kit, given.boxes, detector, faces))
         try:
-            _through(run, list_inputs(request, folders))
+            _through(run, list_inputs(request, folders, Passed()))
         except KeyboardInterrupt:
             progress.close()
             said = f"stopped after {run.pictures} pictures, which are in {request.out}"
@@ -81,7 +80,7 @@ def predict_to_folder(request: Request) -> None:
         raise UserError(run.why)
     if not run.pictures:
         raise UserError(f"none of {run.bad} inputs could be read; the reasons stand above")
-    _tell(request, run, model, time.monotonic() - started)
+    _tell(request, run, model, given.skipped, time.monotonic() - started)
     if not run.finished:
         raise UserError(f"{run.why}; what was found until then is in {request.out}")
 
@@ -98,8 +97,8 @@ def _through(run: Run, listed: Iterator[str]) -> None:
                 run.moving(name, kind)
 
 
-def _tell(request: Request, run: Run, model: Model, seconds: float) -> None:
-    skipped = f", {run.bad} skipped" if run.bad else ""
+def _tell(request: Request, run: Run, model: Model, folders: int, seconds: float) -> None:
+    skipped = f", {run.bad + folders} skipped" if run.bad + folders else ""
     before = f", {run.replayed} of them before" if run.replayed else ""
     what = ("picture" if run.moved else "photograph") + ("s" if run.pictures != 1 else "")
     done = f"{run.pictures} {what}{before}{skipped} in {seconds:.1f} s with {model.info.name}"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from vitruvian.data.photos import SUFFIXES
 from vitruvian.types import UserError
 from vitruvian.use.capture import is_capture
 from vitruvian.use.detect import FACE, LEAST_SCORE, NOBODY, taken_by_auto
-from vitruvian.use.files import list_photos
+from vitruvian.use.files import Passed, list_photos
 from vitruvian.use.look import BATCH
 from vitruvian.use.reading import named_boxes
 from vitruvian.use.video import VIDEO_SUFFIXES, Video, is_video
@@ -61,6 +60,7 @@ class Given:
     boxes: Mapping[str, Any] | None
     pictures: int | None  # photographs and frames; None: nobody knows
     lines: tuple[str, ...]  # to say
+    skipped: int = 0  # folders
 
 
 def look_over(request: Request, leave_out: Iterable[Path] = ()) -> Given:
@@ -78,7 +78,7 @@ def look_over(request: Request, leave_out: Iterable[Path] = ()) -> Given:
     detector = taken_by_auto() if request.detector == "auto" else request.detector
     boxes = _boxes(request)
     named = request.boxes is None or detector not in (None, FACE, NOBODY)
-    passed = Counter[str]()
+    passed = Passed()
     first, pictures = None, None if request.quiet else 0
     for name in list_inputs(request, leave_out, passed):
         first = first or name
@@ -96,15 +96,17 @@ def look_over(request: Request, leave_out: Iterable[Path] = ()) -> Given:
     lines = []
     if request.detector == "auto":
         lines.append(f"--detector auto {_IN_WORDS.get(str(detector), f'takes {detector}')}")
-    if passed:
-        lines.append(
-            f"passed over {passed.total()} of HEIC, which is not read: convert them to JPEG"
-        )
-    return Given(detector, boxes, pictures, tuple(lines))
+    if passed.heic:
+        lines.append(f"passed over {passed.heic} of HEIC, which is not read: convert them to JPEG")
+    if passed.drawn:
+        folders = "1 folder" if passed.drawn == 1 else f"{passed.drawn} folders"
+        lines.append(f"passed over {folders} of pictures that predict drew")
+    lines += [f"skipped: {why}" for why in passed.skipped]
+    return Given(detector, boxes, pictures, tuple(lines), len(passed.skipped))
 
 
 def list_inputs(
-    request: Request, leave_out: Iterable[Path] = (), passed: Counter[str] | None = None
+    request: Request, leave_out: Iterable[Path] = (), passed: Passed | None = None
 ) -> Iterator[str]:
     """Names in order, of photographs each `every`-th; what does not exist is said at once.
 
@@ -112,7 +114,7 @@ def list_inputs(
         leave_out, passed: as of `files.list_photos`.
 
     Raises:
-        UserError: an input does not exist, fits nothing or has no photographs.
+        UserError: an input does not exist or fits nothing, or none has photographs.
     """
     if request.every < 1:
         raise UserError(f"every {request.every}th picture: give 1 or more")
@@ -121,7 +123,12 @@ def list_inputs(
         iter((given,)) if is_capture(given) else map(str, list_photos([given], out, known, passed))
         for given in map(str, request.photos)
     ]
-    return _thinned(chain.from_iterable(parts), request.every)
+    names = chain.from_iterable(parts)
+    first = list(islice(names, 1))
+    if not first and passed is not None and passed.skipped:
+        more = len(passed.skipped) - 1
+        raise UserError(passed.skipped[0] + (f"; and {more} more likewise" if more else ""))
+    return _thinned(chain(first, names), request.every)
 
 
 def _thinned(names: Iterator[str], every: int) -> Iterator[str]:
@@ -185,6 +192,8 @@ def _parse_box(text: str) -> np.ndarray:
         values = []
     if len(values) != 4:
         raise UserError(f"--box {text}: write four numbers, x,y,width,height")
-    if not np.isfinite(values).all() or min(values[2:]) <= 0:
+    with np.errstate(over="ignore"):
+        box = np.array([values], np.float32)
+    if not np.isfinite(box).all() or box[0, 2:].min() <= 0:
         raise UserError(f"--box {text}: give x, y, width, height in px, the last two above 0")
-    return np.array([values], np.float32)
+    return box

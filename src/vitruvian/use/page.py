@@ -145,7 +145,8 @@ class Page:
         return f'<a href="{link}"><img loading="lazy" src="{link}" alt="{words}"></a>'
 
     def _link(self, file: Path | str) -> str:
-        return quote(Path(os.path.relpath(file, self._folder)).as_posix())
+        relative = Path(os.path.relpath(file, self._folder)).as_posix()
+        return quote(os.fsencode(relative))  # the name's bytes, which may not be UTF-8
 
 
 def _head(title: str, made: dict[str, str], threshold: float) -> str:

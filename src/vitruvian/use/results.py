@@ -8,11 +8,11 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, BinaryIO, Protocol, TextIO
 
 from vitruvian.skeleton import Skeleton
 from vitruvian.types import UserError
-from vitruvian.use.files import CocoWriter, WholeFile
+from vitruvian.use.files import NOT_UTF8, CocoWriter, WholeFile
 
 Row = dict[str, Any]  # as `poses.person_rows`
 FORMATS = ("json", "jsonl", "csv")
@@ -53,7 +53,7 @@ class LinesWriter:
         """Appends; the first picture takes the place of an earlier file."""
         try:
             if self._file is None:
-                self._file = self.path.open("w", encoding="utf-8", newline="\n")
+                self._file = self.path.open("w", encoding="utf-8", newline="\n", errors=NOT_UTF8)
             for row in rows:
                 self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
             self._file.flush()
@@ -120,7 +120,7 @@ class Journal:
     def __init__(self, path: Path, settings: Row, again: bool = False):
         self.path, self._settings = path, json.loads(json.dumps(settings))
         self._finished: dict[str, tuple[int, Row]] = {}  # file -> its first picture, its last line
-        self._file: TextIO | None = None
+        self._file: BinaryIO | None = None
         self._start: dict[str, int] = {}
         self._end = 0 if again else self._read()
 
@@ -175,14 +175,14 @@ class Journal:
                     self._end = self.path.stat().st_size
                 with self.path.open("r+b") as whole:  # without a line that was cut short
                     whole.truncate(self._end)
-                self._file = self.path.open("a", encoding="utf-8", newline="\n")
+                self._file = self.path.open("ab")
             start = self._end
-            text = json.dumps(line, ensure_ascii=False) + "\n"
+            text = (json.dumps(line, ensure_ascii=False) + "\n").encode(errors=NOT_UTF8)
             self._file.write(text)
             self._file.flush()
         except OSError as error:
             raise _no(self.path, error) from None
-        self._end += len(text.encode())
+        self._end += len(text)
         return start
 
     def _read(self) -> int:

@@ -25,7 +25,7 @@ def with_photographs(people: People, there: set[int]) -> People:
 
 def test_who_lacks_all_photographs_says_it_at_once() -> None:
     people = figures(12, side=48)
-    with pytest.raises(UserError, match="^photograph 0 does not exist: unpack$"):
+    with pytest.raises(UserError, match=r"^photograph 0 does not exist: unpack$"):
         check_photographs(with_photographs(people, set()))
     check_photographs(with_photographs(people, {11}))  # the last one looked at
     check_photographs(people.rows(np.arange(0)))

@@ -38,6 +38,14 @@ Boxes = Annotated[
         "the data set's."
     ),
 ]
+Full = Annotated[
+    bool,
+    typer.Option(
+        "--full",
+        help="Learn from all that a data set's authors train on (train_full), with nothing left to "
+        "tune on but what --hold-out takes.",
+    ),
+]
 OccludersCount = Annotated[
     int | None,
     typer.Option(

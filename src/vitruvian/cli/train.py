@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vitruvian.cli.options import STOPPED, Boxes
+from vitruvian.cli.options import STOPPED, Boxes, Full
 
 
 def train(
@@ -32,14 +32,7 @@ def train(
         str | None,
         typer.Option(help="PC or OC: whose left and right; OC converts data sets that are PC."),
     ] = None,
-    full: Annotated[
-        bool,
-        typer.Option(
-            "--full",
-            help="Learn from all that a data set's authors train on (train_full), with nothing left to "
-            "tune on but what --hold-out takes.",
-        ),
-    ] = False,
+    full: Full = False,
     hold_out: Annotated[
         int, typer.Option(min=0, help="Photographs taken out of the training, to tune on.")
     ] = 0,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vitruvian.cli.options import Full
 from vitruvian.types import UserError
 
 
@@ -22,14 +23,7 @@ def tune(
     data: Annotated[
         list[str] | None, typer.Option(help="name=folder; without: rendered figures.")
     ] = None,
-    full: Annotated[
-        bool,
-        typer.Option(
-            "--full",
-            help="Learn from all that a data set's authors train on (train_full), with nothing left to "
-            "tune on but what --hold-out takes.",
-        ),
-    ] = False,
+    full: Full = False,
     hold_out: Annotated[int, typer.Option(min=1, help="Photographs to choose on.")] = 50,
     share: Annotated[
         int, typer.Option(min=0, help="First fits that the trials share: trained once.")

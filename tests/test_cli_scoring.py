@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from commands import small_lspet
+
 
 @pytest.fixture
 def scored(vitruvian, tmp_path):
@@ -225,3 +227,23 @@ def test_a_report_of_labels_without_photographs(shared, vitruvian, tmp_path):
     ):
         assert str(shared) not in file.read_text()
         assert str(tmp_path) not in file.read_text()
+
+
+def test_where_nothing_can_be_written_nobody_is_looked_at(vitruvian, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    data, place = f"lspet={small_lspet(tmp_path / 'data')}", tmp_path / "file" / "x"
+
+    def looked(*_: object, **__: object) -> None:
+        raise AssertionError("photographs were read")
+
+    monkeypatch.setattr("vitruvian.data.files.read_photo", looked)
+    for command in (
+        ["eval", "default", "--data", data, "--subset", "all", "--json", place],
+        ["compare", "default", "--truth", data, "--subset", "all", "--out", place],
+        ["report", "default", "--truth", data, "--subset", "all", "--out", place],
+        ["data", "suspects", data, "--model", "default", "--subset", "all", "--out", place],
+        ["export", "default", "--int8", "--data", data, "--out", place],
+    ):
+        code, _, err = vitruvian(*command, "--workers", 0)
+        assert code == 1, command
+        assert " cannot be made (" in err, (command, err)

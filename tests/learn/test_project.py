@@ -145,8 +145,27 @@ def test_labels_of_something_else_are_refused(images: Path, tmp_path: Path, give
     with pytest.raises(UserError, match=said) as error:
         init(request)
     assert "\n" not in str(error.value)
-    assert list((tmp_path / "p").iterdir()) == []
+    assert not (tmp_path / "p").exists()
     assert len(list(request.images.iterdir())) > 0
+
+
+def test_stopped_half_way_it_leaves_the_place_free(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(project, "check", stopped)
+    labels, folder = tmp_path / "ex" / "labels.json", tmp_path / "p"
+    request = Request(folder, images, labels, reference="shoulder-elbow")
+    with pytest.raises(KeyboardInterrupt):
+        init(request)
+    assert not folder.exists()
+    folder.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        init(request)
+    assert list(folder.iterdir()) == []
+    assert len(list(images.iterdir())) == 12
 
 
 def test_some_photographs_that_are_not_there_are_said(images: Path, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 from dots import MODEL
 from vitruvian.data.box_files import read_boxes
 from vitruvian.types import Poses, UserError
-from vitruvian.use.files import CocoWriter, Passed, list_photos
+from vitruvian.use.files import CocoWriter, Passed, check_place, list_photos
 
 
 def test_list_photos(tmp_path: Path) -> None:
@@ -151,3 +153,22 @@ def test_results_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
         writer.close()
     assert (tmp_path / "poses.json").read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["poses.json"]
+
+
+def test_a_place_is_tried_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="file cannot be made"):
+        check_place(tmp_path / "file" / "x.json")
+    with pytest.raises(UserError, match="folder is a folder: name a file in it"):
+        check_place(tmp_path / "folder")
+    check_place(tmp_path / "folder", folder=True)
+    check_place(tmp_path / "new" / "x.json")
+    assert list((tmp_path / "new").iterdir()) == []
+
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(UserError, match=r"x cannot be written \(No space"):
+        check_place(tmp_path / "x")

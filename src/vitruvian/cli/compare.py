@@ -61,10 +61,12 @@ def compare(
     from vitruvian.skeleton import find_skeleton
     from vitruvian.use.compare import Request, compare
     from vitruvian.use.compare_tables import FORMATS, below
-    from vitruvian.use.files import write_text
+    from vitruvian.use.files import check_place, write_text
 
     if form not in FORMATS:
         raise UserError(f"no format {form!r}, only {', '.join(FORMATS)}")
+    if out is not None:
+        check_place(out)
     found = compare(
         Request(
             items=tuple(items),

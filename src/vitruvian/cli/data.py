@@ -74,11 +74,13 @@ def suspects(
     from vitruvian.draw import image_suffix, write_image
     from vitruvian.use.contradicted import Request, find_suspects
     from vitruvian.use.contradicted_sheet import suspect_sheet
-    from vitruvian.use.files import write_text
+    from vitruvian.use.files import check_place, write_text
     from vitruvian.use.progress import Progress
 
+    check_place(out)
     if sheet is not None:
-        image_suffix(sheet)  # before the model looks
+        image_suffix(sheet)
+        check_place(sheet)
     request = Request(data, model, subset, beyond, sure, device, workers)
     looked = find_suspects(request, Progress)
     for line in looked.lines():

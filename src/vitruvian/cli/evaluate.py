@@ -63,6 +63,7 @@ def evaluate(
 
     from vitruvian.measure.peaks import RULE
     from vitruvian.skeleton import find_skeleton
+    from vitruvian.use.files import check_place
     from vitruvian.use.progress import Progress
     from vitruvian.use.scores import protocols_of, score_file, score_model, write_json
     from vitruvian.use.second_peaks import peaks_table
@@ -80,6 +81,8 @@ def evaluate(
     if said := next((name for name, value in ignored.items() if value is not None), None):
         other = "predictions in a file" if model is None else "what a model answers"
         raise UserError(f"{said} says nothing about {other}: leave it out")
+    if json_file is not None:
+        check_place(json_file)
     if model is not None:
         scored = score_model(
             model, data or (), subset, protocol=protocol, boxes=boxes, flip=flip, occluders=pasted,

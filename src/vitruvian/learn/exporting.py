@@ -21,6 +21,7 @@ from vitruvian.learn.ship_int8 import check_source, ship_int8
 from vitruvian.learn.sources import open_training
 from vitruvian.models import CONFIG, FLIP_GRAPH, GRAPH, ModelInfo, bundled, find_model, read_model
 from vitruvian.types import UserError
+from vitruvian.use.files import check_place
 from vitruvian.weights import Precision
 
 
@@ -66,6 +67,7 @@ def export(request: Request) -> None:
         raise UserError(
             f"--weights says how a run's are stored, and {request.source} is a model: leave it out"
         )
+    check_place(request.out, folder=not bare)
     with tempfile.TemporaryDirectory() as beside:
         folder = Path(beside) / "model" if bare or request.int8 else request.out
         if is_run:

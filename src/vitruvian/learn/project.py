@@ -10,6 +10,7 @@ my-project/
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ from vitruvian.data.photos import photo_size
 from vitruvian.learn.machine import Machine, sized, this_machine
 from vitruvian.learn.project_page import next_commands
 from vitruvian.learn.recipes import find_recipe
+from vitruvian.recipe import Recipe
 from vitruvian.skeleton import Pair, Skeleton, find_skeleton
 from vitruvian.types import UserError
 from vitruvian.use.files import list_photos
@@ -84,6 +86,29 @@ def init(request: Request, ask: Ask | None = None) -> Made:
     recipe = recipe.model_copy(update={"skeleton": skeleton.name})
     labels = _template(skeleton, photos, request.images) if request.labels is None else None
     page = next_commands(folder, skeleton, recipe, machine, labelled=labels is None)
+    stood = folder.exists()
+    try:
+        _write(request, skeleton, recipe, page, labels)
+        if request.labels is not None:
+            said += _read(folder, request)
+    except BaseException:  # Ctrl-C too: the same command must find the place free
+        _empty(folder, stood)
+        raise
+    lines = (
+        f"{folder}: {_count(len(photos), 'photograph')}, {_count(len(skeleton), 'joint')}",
+        f"in a mirror {_mirrored(skeleton)}: see {FILE}",
+        *said,
+        f"recipe for {machine.words()}",
+        f"what to type next stands in {folder / 'README.md'}",
+    )
+    return Made(skeleton, len(photos), request.labels is not None, machine, lines)
+
+
+def _write(
+    request: Request, skeleton: Skeleton, recipe: Recipe, page: str, labels: dict[str, Any] | None
+) -> None:
+    """The project's files; `labels` where the request has none."""
+    folder = request.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / FILE).write_text(
@@ -98,35 +123,27 @@ def init(request: Request, ask: Ask | None = None) -> Made:
         _link(request.images, folder / "images")
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}): check the disk") from None
-    if request.labels is not None:
-        try:
-            said += _read(folder, request)
-        except UserError as error:
-            _empty(folder)
-            told = str(error).replace(str(folder / LABELS), str(request.labels))
-            raise UserError(told.replace(str(folder / FILE), "the project's skeleton")) from None
-    lines = (
-        f"{folder}: {_count(len(photos), 'photograph')}, {_count(len(skeleton), 'joint')}",
-        f"in a mirror {_mirrored(skeleton)}: see {FILE}",
-        *said,
-        f"recipe for {machine.words()}",
-        f"what to type next stands in {folder / 'README.md'}",
-    )
-    return Made(skeleton, len(photos), request.labels is not None, machine, lines)
 
 
-def _empty(folder: Path) -> None:
-    """Takes away what was written; photographs behind a link stay."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+def _empty(folder: Path, stood: bool) -> None:
+    """Takes away what was written, and the folder unless it `stood`; photographs behind a link stay."""
+    with contextlib.suppress(OSError):  # what cannot be written may not be there either
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        if not stood:
+            folder.rmdir()
 
 
 def _read(folder: Path, request: Request) -> list[str]:
     """Reads the labels as a training would; what to say of photographs that are not there."""
-    found = check(read_coco(folder / LABELS), limit=LOOKED_AT)
+    try:
+        found = check(read_coco(folder / LABELS), limit=LOOKED_AT)
+    except UserError as error:
+        told = str(error).replace(str(folder / LABELS), str(request.labels))
+        raise UserError(told.replace(str(folder / FILE), "the project's skeleton")) from None
     missing, of = len(found.missing), f"that {request.labels} names"
     if not missing:
         return []

@@ -6,6 +6,7 @@ import contextlib
 import glob
 import json
 import os
+import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,15 +185,37 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         UserError: it cannot be written.
     """
+    _make_folder_of(path)
+    file = WholeFile(path)
+    file.write(text)
+    file.close()
+
+
+def check_place(path: Path, folder: bool = False) -> None:
+    """Says before long work whether its result can be written to a place; makes the folder about it.
+
+    Args:
+        path: of the file; with `folder` of a folder, which is written beside and renamed.
+
+    Raises:
+        UserError: the file is a folder, or the folder about it takes no files.
+    """
+    if path.is_dir() and not folder:
+        raise UserError(f"{path} is a folder: name a file in it")
+    _make_folder_of(path)
+    try:
+        tempfile.TemporaryFile(dir=path.absolute().parent).close()
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}): check the folder") from None
+
+
+def _make_folder_of(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
             f"{path.parent} cannot be made ({error.strerror}): check the folder"
         ) from None
-    file = WholeFile(path)
-    file.write(text)
-    file.close()
 
 
 class CocoWriter:

@@ -5,7 +5,6 @@ xy_crop = geometry.cell_to_px(xy_cell, H / h)        xy_image = geometry.apply(t
 
 from __future__ import annotations
 
-import importlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from vitruvian.skeleton import Skeleton
 from vitruvian.types import Poses, UserError
 from vitruvian.use.look import Sighting, sighting
 from vitruvian.use.predict import Model, find_in_photos
+from vitruvian.use.runners import torch_runners
 
 # As a `Runner`, and the heatmaps, set -> (B, K, h, w) float32; K is J, or J + 1 with the background last
 MapRunner = Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]
@@ -55,15 +55,7 @@ def open_maps(model: Model, device: str = "auto") -> MapRunner:
     Raises:
         UserError: torch is not installed, or the system answers without heatmaps.
     """
-    try:
-        # by name: this room must neither know the one above nor import torch for anything else
-        learn = importlib.import_module("vitruvian.learn.runner")
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("vitruvian"):
-            raise
-        raise UserError(
-            "heatmaps need torch, a model's graph gives joints alone: pip install 'vitruvian[train]'"
-        ) from None
+    learn = torch_runners("heatmaps need torch, a model's graph gives joints alone")
     run: MapRunner = learn.torch_maps(model.folder, model.info, device)
     _, _, maps = run(np.zeros((1, *model.info.crop, 3), np.uint8), False)
     if not maps:

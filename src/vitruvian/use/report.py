@@ -20,11 +20,10 @@ from vitruvian.measure.oks_resamples import FIGURES
 from vitruvian.measure.protocols import Protocol
 from vitruvian.measure.result import gap_words, interval, percent
 from vitruvian.measure.scoring import Truth
-from vitruvian.types import UserError
 from vitruvian.use import compare_tables
 from vitruvian.use.compare import Comparison, Request, compare_on, named, open_rows
 from vitruvian.use.evaluate import truth_of
-from vitruvian.use.files import write_text
+from vitruvian.use.files import check_place, write_text
 from vitruvian.use.predict import parted
 from vitruvian.use.report_page import Section, page
 from vitruvian.use.report_pictures import picture_sections
@@ -65,6 +64,8 @@ def make_report(request: Request, command: str, files: Files) -> Report:
         UserError: as `compare`, or a file cannot be written.
     """
     on = open_rows(request)
+    check_place(files.markdown)
+    check_place(files.folder / "index.html")
     comparison, truth = compare_on(request, on), truth_of(on.people)
     report = Report(
         comparison,
@@ -77,12 +78,6 @@ def make_report(request: Request, command: str, files: Files) -> Report:
     write_text(
         files.markdown.with_suffix(".json"), json.dumps(values, indent=1, allow_nan=False) + "\n"
     )
-    try:
-        files.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{files.folder} cannot be made ({error.strerror}): give another --out"
-        ) from None
     sections = [
         *_table_sections(report),
         *_plot_sections(report, files.folder),

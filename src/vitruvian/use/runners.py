@@ -25,16 +25,29 @@ def open_runner(folder: Path, info: ModelInfo, device: str = "auto") -> Runner:
     """
     if device in ("auto", "cpu") and GRAPH in info.files:
         return onnx_runner(folder)
+    reason = f"{folder} has no {GRAPH}" if device in ("auto", "cpu") else f"device {device!r}"
+    runner: Runner = torch_runners(f"{reason}, so torch is needed").torch_runner(
+        folder, info, device
+    )
+    return runner
+
+
+def torch_runners(reason: str) -> Any:
+    """The module that runs nets by torch, imported by name and only when asked for: torch must not be
+    imported to use a graph, nor this room know the one above.
+
+    Args:
+        reason: what needs torch, in words.
+
+    Raises:
+        UserError: torch is not installed.
+    """
     try:
-        # by name: torch must not be imported to use a graph, nor this room know the one above
-        learn = importlib.import_module("vitruvian.learn.runner")
+        return importlib.import_module("vitruvian.learn.runner")
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("vitruvian"):
             raise
-        reason = f"{folder} has no {GRAPH}" if device in ("auto", "cpu") else f"device {device!r}"
-        raise UserError(f"{reason}, so torch is needed: pip install 'vitruvian[train]'") from None
-    runner: Runner = learn.torch_runner(folder, info, device)
-    return runner
+        raise UserError(f"{reason}: pip install 'vitruvian[train]'") from None
 
 
 def onnx_runner(folder: Path, threads: int = 0) -> Runner:

@@ -5,7 +5,6 @@ Needs torch: a model's graph knows no labels.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,6 +18,7 @@ from vitruvian.measure.scoring import score
 from vitruvian.types import Crops, State, UserError
 from vitruvian.use.evaluate import SEED, predict_crops, truth_of
 from vitruvian.use.predict import Model
+from vitruvian.use.runners import torch_runners
 
 # (crops with their labels, in the joints of the net; flip test) -> as a `Runner`
 ToldRunner = Callable[[Crops, bool], tuple[np.ndarray, np.ndarray]]
@@ -42,15 +42,7 @@ def open_told(model: Model, people: People, device: str = "auto") -> ToldRunner:
             f"{info.name} means left and right as {sides[0]}, data set {people.name!r} is labelled "
             f"{sides[1]}: leave --true-angles out, or choose a protocol of {sides[0]} labels"
         )
-    try:
-        # by name: this room must neither know the one above nor import torch for anything else
-        learn = importlib.import_module("vitruvian.learn.runner")
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("vitruvian"):
-            raise
-        raise UserError(
-            "--true-angles needs torch, a model's graph knows no labels: pip install 'vitruvian[train]'"
-        ) from None
+    learn = torch_runners("--true-angles needs torch, a model's graph knows no labels")
     run: ToldRunner = learn.torch_told(model.folder, info, device)
     run(_nobody(len(info.skeleton), *info.crop), False)  # says now what would be said after minutes
     return run

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from birds import paint, person, values, write
@@ -166,6 +167,28 @@ def test_a_file_for_each_subset(tmp_path):
     fish = [{"id": 1, "name": "fish", "keypoints": ["a", "b", "c", "d", "e"]}]
     write(tmp_path / "annotations" / "val.json", values(categories=fish))
     with pytest.raises(UserError, match=r"val\.json has another skeleton .* than train\.json"):
+        read_coco(tmp_path)
+
+
+def test_a_folder_for_each_subset(tmp_path):
+    """As Roboflow exports: ids from 0 in each, a category that only stands above the joints' own."""
+    categories = [{"id": 0, "name": "birds", "supercategory": "none"}, *values()["categories"]]
+    for number, name in enumerate(("train", "valid")):
+        content = values([person(0, 0), person(1, 0)], (0,), categories=categories)
+        write(tmp_path / name / "_annotations.coco.json", content)
+        paint(tmp_path / name / "0.png", 10 + number)
+    people = read_coco(tmp_path)
+    assert rows(people) == {"train": [0, 1], "val": [2, 3]}
+    assert [people.photo(row, 1)[0].max() for row in (0, 2)] == [10, 11]
+    assert [people.label(row) for row in (0, 2)] == ["train/0.png", "valid/0.png"]
+    one = read_coco(tmp_path / "valid" / "_annotations.coco.json")
+    assert rows(one) == {"val": [0, 1]}
+    assert one.photo(0, 1)[0].max() == 11
+    own = {"name": "own", "joints": list(people.skeleton.joint_names)}
+    (tmp_path / "skeleton.yaml").write_text(yaml.safe_dump(own))
+    assert read_coco(tmp_path).skeleton.name == "own"
+    write(tmp_path / "val" / "_annotations.coco.json", values())
+    with pytest.raises(UserError, match=r"two folders of one subset: .*, val/_ann.*; keep one"):
         read_coco(tmp_path)
 
 

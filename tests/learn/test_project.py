@@ -116,6 +116,7 @@ def test_a_known_skeleton_keeps_its_length(images: Path, tmp_path: Path) -> None
         ({"joints": JOINTS, "recipe": "resnet_fcn/compct"}, "nearest: 'resnet_fcn/compact'"),
         ({"skeleton": "lps"}, "nearest: 'lsp'"),
         ({"labels": Path("none.json")}, "none.json"),
+        ({"labels": Path()}, "make one file of it, vitruvian data convert coco=. --out"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_written(

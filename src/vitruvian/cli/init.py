@@ -14,7 +14,8 @@ def init(
     folder: Annotated[Path, typer.Argument(help="The project's folder, which is made.")],
     images: Annotated[Path | None, typer.Option(help="Folder of the photographs.")] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="COCO keypoint JSON, as CVAT and Label Studio export it.")
+        Path | None,
+        typer.Option(help="COCO keypoint JSON, as CVAT, Label Studio and others export it."),
     ] = None,
     joints: Annotated[
         str | None, typer.Option(help="base,elbow,left_tip,right_tip; without: the labels' own.")

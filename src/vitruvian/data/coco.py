@@ -16,6 +16,8 @@ end here and in `coco_labels`:
     Label Studio  ids count from 0; boxes stand among the persons as another category; no area; file names
                   of its own server; columns follow `model_index`, names the labelling configuration: give
                   both the same order, for the file does not show when they differ
+    Roboflow      a folder for each subset, with its photographs and their _annotations.coco.json; ids count
+                  from 0 in each; a category without joints stands above the others
 """
 
 from __future__ import annotations
@@ -46,8 +48,8 @@ def read_coco(path: Path) -> People:
     """A COCO keypoint JSON, or a folder with one or with one for each subset.
 
     Subsets are the images' `split`, or what the files are called (train.json,
-    person_keypoints_val2017.json), in words of `coco_layout.SUBSETS`, or else a cut by the images' ids,
-    see `coco_layout.cut_by_number`.
+    person_keypoints_val2017.json) or their folders (valid/_annotations.coco.json), in words of
+    `coco_layout.SUBSETS`, or else a cut by the images' ids, see `coco_layout.cut_by_number`.
     `key` is the annotation's id, or the row where ids lack or stand in several files.
 
     Raises:
@@ -72,7 +74,7 @@ def read_coco(path: Path) -> People:
     photos = [file.photos[person["image_id"]] for file in files for person in file.persons]
     convention = sides if sides is not None else "PC" if skeleton.flip_pairs else ""
     notes = [f"{len(persons)} persons", _SIDES[convention], *(file.note for file in files)]
-    notes = [note for note in (*notes, renumbered, cut, facts.provenance) if note]
+    notes = [note for note in dict.fromkeys((*notes, renumbered, cut, facts.provenance)) if note]
     return People(
         name=facts.name,
         skeleton=skeleton,

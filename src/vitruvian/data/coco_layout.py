@@ -20,6 +20,7 @@ SUBSETS = {  # as a split or a file is called -> the subset
     **dict.fromkeys(("test", "testing"), "test"),
 }
 _SUBSET = re.compile(rf"(?:person_keypoints_)?({'|'.join(SUBSETS)})(?:20\d\d)?", re.IGNORECASE)
+_APART = "_annotations.coco.json"  # in a subset's own folder
 _NAMED = 8  # that a message lists
 
 
@@ -77,7 +78,8 @@ class Photograph:
 
 
 def annotation_files(path: Path) -> list[Path]:
-    """The JSON files that a path stands for: itself, or those in a folder or its `annotations`.
+    """The JSON files that a path stands for: itself, or those in a folder or its `annotations`, or one in
+    each of its folders train, valid and test beside their photographs, as Roboflow exports them.
 
     Raises:
         UserError: there is none, or there are several and their names are not those of subsets.
@@ -87,7 +89,7 @@ def annotation_files(path: Path) -> list[Path]:
     if not path.is_dir():
         raise UserError(f"{path} does not exist: give a COCO keypoint JSON or its folder")
     for folder in (path, path / "annotations"):
-        found = sorted(file for file in folder.glob("*.json") if not file.name.startswith("."))
+        found = _json_files(folder)
         found = [file for file in found if file.name.startswith("person_keypoints_")] or found
         named = {subset_name(file) for file in found}
         if len(found) == 1 or (found and None not in named and len(named) == len(found)):
@@ -98,12 +100,35 @@ def annotation_files(path: Path) -> list[Path]:
                 f"{folder} has {len(found)} JSON files: {names}; give one of them, or keep one a "
                 "subset and call it train.json, tune.json, val.json or test.json"
             )
+    if found := [file for folder in sorted(path.iterdir()) for file in _apart(folder)]:
+        named = [subset_name(file) for file in found]
+        if len(set(named)) == len(named):
+            return found
+        names = ", ".join(str(file.relative_to(path)) for file in found)
+        raise UserError(f"{path} has two folders of one subset: {names}; keep one of them")
     raise UserError(f"{path} has no JSON file, nor has its folder annotations: give the file")
 
 
+def _json_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.json") if not file.name.startswith("."))
+
+
+def _apart(folder: Path) -> list[Path]:
+    """The JSON of a subset's own folder, if this is one."""
+    return [file for file in _json_files(folder) if lies_apart(file)]
+
+
 def subset_name(path: Path) -> str | None:
-    """The subset that a file's name means: train.json, person_keypoints_val2017.json ..., or None."""
-    return subset_meant(path.stem)
+    """The subset that a file's name means: train.json, person_keypoints_val2017.json ..., or None.
+
+    Of train/_annotations.coco.json its folder's name is meant.
+    """
+    return subset_meant(path.absolute().parent.name if lies_apart(path) else path.stem)
+
+
+def lies_apart(path: Path) -> bool:
+    """Whether a JSON lies in its subset's own folder, among the photographs."""
+    return path.name == _APART and subset_meant(path.absolute().parent.name) is not None
 
 
 def subset_meant(name: str) -> str | None:
@@ -116,9 +141,12 @@ def photograph_folders(path: Path) -> tuple[Path, ...]:
     """Where the photographs of a JSON may lie, in the order in which they are looked for.
 
     `images` beside the JSON or beside its folder; there a folder by the file's name, as val2017 of
-    person_keypoints_val2017.json; such a folder itself; and beside the JSON.
+    person_keypoints_val2017.json; such a folder itself; and beside the JSON. Above the folder of
+    train/_annotations.coco.json, whose photographs are named train/x.jpg.
     """
     beside, above = path.absolute().parent, path.absolute().parent.parent
+    if lies_apart(path):
+        return above, above / "images"
     tag = path.stem.removeprefix("person_keypoints_")
     images = (beside / "images", above / "images")
     places = (*images, *(folder / tag for folder in (*images, beside, above)), beside)
@@ -129,7 +157,8 @@ def safe_name(image: dict[str, Any], path: Path) -> tuple[str, bool]:
     """The name of a photograph below its folder, and whether it is the whole `file_name`.
 
     Of a name that would leave the folder it is the last part. Label Studio writes such names:
-    ../../media/upload/1/x.jpg, /data/local-files/?d=x.jpg.
+    ../../media/upload/1/x.jpg, /data/local-files/?d=x.jpg. Beside train/_annotations.coco.json x.jpg is
+    train/x.jpg, for another subset may have an x.jpg too.
 
     Raises:
         UserError: it has no name.
@@ -140,7 +169,9 @@ def safe_name(image: dict[str, Any], path: Path) -> tuple[str, bool]:
     if not parts or parts[-1] == ".." or "\0" in parts[-1]:
         raise UserError(f"{path}: image {image['id']} has the file_name {given!r}: write its name")
     leaves = name.startswith("/") or ".." in parts or ":" in parts[0]
-    return (parts[-1].rpartition("?d=")[2], False) if leaves else ("/".join(parts), True)
+    below = (path.absolute().parent.name,) if lies_apart(path) else ()
+    kept = (parts[-1].rpartition("?d=")[2],) if leaves else parts
+    return "/".join((*below, *kept)), not leaves
 
 
 def cut_by_number(images: np.ndarray) -> dict[str, np.ndarray]:

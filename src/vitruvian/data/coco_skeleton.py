@@ -10,6 +10,7 @@ import difflib
 from pathlib import Path
 from typing import Any
 
+from vitruvian.data.coco_layout import lies_apart
 from vitruvian.skeleton import SKELETONS, Pair, Skeleton, read_skeleton, skeleton_from_dict
 from vitruvian.types import UserError
 
@@ -46,7 +47,7 @@ def find_category(categories: list[Any], path: Path) -> dict[str, Any]:
         if not isinstance(category, dict) or type(category.get("id")) is not int:
             raise UserError(f"{path}: a category has no whole number as its id: write one")
     named = [category for category in categories if category.get("keypoints")]
-    if not named and (path.parent / FILE).is_file():  # which names them
+    if not named and _beside(path).is_file():  # which names them
         named = categories
     if not named:
         raise UserError(
@@ -64,6 +65,12 @@ def find_category(categories: list[Any], path: Path) -> dict[str, Any]:
     return chosen[0]
 
 
+def _beside(path: Path) -> Path:
+    """The YAML file that wins over a JSON; one stands beside the folders of subsets with a JSON in each."""
+    above = path.absolute().parent.parent / FILE
+    return above if lies_apart(path) and above.is_file() else path.parent / FILE
+
+
 def skeleton_of(category: dict[str, Any], path: Path) -> tuple[Skeleton, list[int], str]:
     """The skeleton of a category, and where its joints stand in `keypoints`.
 
@@ -77,7 +84,7 @@ def skeleton_of(category: dict[str, Any], path: Path) -> tuple[Skeleton, list[in
         UserError: names or pairs are no names or pairs, or contradict the YAML file.
     """
     names = _names(category, path)
-    beside = path.parent / FILE
+    beside = _beside(path)
     if beside.is_file():
         skeleton = read_skeleton(beside)
         return skeleton, _columns(skeleton, names, path, str(beside)), f"skeleton of {FILE}"

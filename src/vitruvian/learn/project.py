@@ -80,6 +80,11 @@ def init(request: Request, ask: Ask | None = None) -> Made:
     photos = list(list_photos([request.images]))
     if not request.images.is_dir():
         raise UserError(f"--images {request.images} is no folder: give the one of the photographs")
+    if request.labels is not None and request.labels.is_dir():
+        raise UserError(
+            f"--labels {request.labels} is a folder: make one file of it, vitruvian data convert "
+            f"coco={request.labels} --out labels.json"
+        )
     skeleton, said = _skeleton(request, ask)
     machine = this_machine()
     recipe = sized(find_recipe(request.recipe), machine, len(photos), folder.resolve().name)

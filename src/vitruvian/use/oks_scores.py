@@ -88,12 +88,12 @@ def _joined(
         for image in each["images"]:
             if (other := file_of.setdefault(image["id"], file)) != file:
                 raise UserError(
-                    f"photographs of {other.name} and {file.name} have one id, {image['id']}: give "
+                    f"photographs of {other} and {file} have one id, {image['id']}: give "
                     f"the one that the predictions are of, coco={file}"
                 )
         if category["keypoints"] != first["keypoints"] or category["id"] != first["id"]:
             raise UserError(
-                f"{files[0].name} and {file.name} differ in the order of keypoints or in the id of "
+                f"{files[0]} and {file} differ in the order of keypoints or in the id of "
                 f"their category: give one of them, coco={file}"
             )
         images += each["images"]

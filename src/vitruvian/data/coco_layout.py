@@ -101,8 +101,7 @@ def annotation_files(path: Path) -> list[Path]:
                 "subset and call it train.json, tune.json, val.json or test.json"
             )
     if found := [file for folder in sorted(path.iterdir()) for file in _apart(folder)]:
-        named = [subset_name(file) for file in found]
-        if len(set(named)) == len(named):
+        if len({subset_name(file) for file in found}) == len(found):
             return found
         names = ", ".join(str(file.relative_to(path)) for file in found)
         raise UserError(f"{path} has two folders of one subset: {names}; keep one of them")

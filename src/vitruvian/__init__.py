@@ -1,7 +1,7 @@
 """Vitruvian: 2-D human pose estimation you can trust.
 
 model = vitruvian.load("default")
-poses = model.predict("photo.jpg")          # or RGB; boxes=, detector=
+poses = model.predict("photo.jpg")          # or RGB, Pillow, bytes; boxes=, detector=
 poses.xy, poses.score                       # (N, J, 2) px of the photograph, (N, J) from 0 to 1
 poses.to_coco(), poses.draw()
 for poses in model.predict(paths): ...      # any iterable of files and arrays, one after the other

@@ -142,7 +142,24 @@ def test_arrays_that_are_no_photographs(photo: np.ndarray) -> None:
         MODEL.predict(photo)
 
 
-@pytest.mark.parametrize("photo", [3, None, b"\xff\xd8\xff", Image.new("RGB", (8, 8))])
+def test_images_of_pillow_and_bytes_are_as_their_files(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    path = save(dots((48, 90), (20, 10), (40, 30), (70, 20)), tmp_path / "a.png", exif=exif)
+    answer = MODEL.predict(path)
+    for photo in (Image.open(path), path.read_bytes(), bytearray(path.read_bytes())):
+        assert np.array_equal(MODEL.predict(photo).xy, answer.xy)
+    for poses in MODEL.predict([Image.open(path), path.read_bytes()]):
+        assert np.array_equal(poses.xy, answer.xy)
+        assert poses.photo.shape == (90, 48, 3)
+    grey = Image.fromarray(np.full((9, 7), 200, np.uint8))
+    assert MODEL.predict(grey.convert("RGBA")).photo.shape == (9, 7, 3)
+    assert MODEL.predict(grey).photo.max() == 200
+    with pytest.raises(UserError, match="the photograph is cut short"):
+        MODEL.predict(b"\xff\xd8\xff")
+
+
+@pytest.mark.parametrize("photo", [3, None, 2.5])
 def test_what_is_no_photograph_is_said_at_once(photo: object) -> None:
     with pytest.raises(UserError, match=f"^{type(photo).__name__} is no photograph: give"):
         MODEL.predict(photo)  # type: ignore[call-overload]

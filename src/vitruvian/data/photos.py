@@ -266,17 +266,26 @@ def _decode_jpeg(
 def _decode_other(data: bytes, name: str, oriented: bool) -> np.ndarray:
     """By Pillow; of an animation the first picture, transparency is left out."""
     with _open_pillow(io.BytesIO(data), name) as image:
-        height, width, orientation = _stored(image)
-        _check_size(height, width, name)
-        try:
-            photo = _rgb(image)
-        except Exception as error:  # the decoders raise whatever a broken file makes them
-            raise UserError(
-                f"{name} is cut short or damaged ({type(error).__name__}): copy it again"
-            ) from None
-        if image.format == "TIFF":  # which Pillow has turned already
-            return photo if oriented else _turn(photo, {6: 8, 8: 6}.get(orientation, orientation))
-        return _turn(photo, orientation if oriented else 1)
+        return pixels_of(image, name, oriented)
+
+
+def pixels_of(image: Image.Image, name: str, oriented: bool = True) -> np.ndarray:
+    """RGB uint8 (H, W, 3) of an image of Pillow, as `decode_photo` gives it of its file.
+
+    Raises:
+        UserError: its file is damaged, or it is larger than `LARGEST` pixels.
+    """
+    height, width, orientation = _stored(image)
+    _check_size(height, width, name)
+    try:
+        photo = _rgb(image)
+    except Exception as error:  # the decoders raise whatever a broken file makes them
+        raise UserError(
+            f"{name} is cut short or damaged ({type(error).__name__}): copy it again"
+        ) from None
+    if image.format == "TIFF":  # which Pillow has turned already
+        return photo if oriented else _turn(photo, {6: 8, 8: 6}.get(orientation, orientation))
+    return _turn(photo, orientation if oriented else 1)
 
 
 def _rgb(image: Image.Image) -> np.ndarray:

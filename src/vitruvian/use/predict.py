@@ -26,6 +26,7 @@ from vitruvian.use.reading import (
     boxes_for,
     check_on_photo,
     checked_photo,
+    in_pixels,
     read,
     size_of,
     want_of,
@@ -86,8 +87,9 @@ class Model:
         """The poses of the persons of a photograph, in its pixels; or of many, one after the other.
 
         Args:
-            photo: RGB (H, W, 3) or grey (H, W) uint8, or the name of a file; or any iterable of these,
-                an array (N, H, W, 3) too, which is taken as it is needed: memory does not grow.
+            photo: RGB (H, W, 3) or grey (H, W) uint8, an image of Pillow, the name of a file or its
+                bytes; or any iterable of these, an array (N, H, W, 3) too, which is taken as it is
+                needed: memory does not grow. What EXIF says of turning is done.
             boxes: (N, 4) x, y, width, height in px as in COCO, one closely around each person (the
                 model's margin is added), or (N, 5), the box's score from 0 to 1 behind them, by which
                 results are ranked; without, the whole photograph is one person's. Of many
@@ -104,17 +106,18 @@ class Model:
         """
         found, faces = open_finder(detector) if isinstance(detector, str) else (detector, False)
         batch = _checked_batch(batch_size)
-        if isinstance(photo, str | Path) or (isinstance(photo, np.ndarray) and photo.ndim < 4):
-            seen, poses = self._find(photo, boxes, passes, flip, batch, found, faces)
-            kept = photo if isinstance(photo, np.ndarray) else seen.path
+        given: Any = in_pixels(photo)
+        if isinstance(given, str | Path) or (isinstance(given, np.ndarray) and given.ndim < 4):
+            seen, poses = self._find(given, boxes, passes, flip, batch, found, faces)
+            kept = given if isinstance(given, np.ndarray) else seen.path
             return replace(poses, photo=kept)
-        if not isinstance(photo, Iterable) or isinstance(photo, bytes | bytearray):
+        if not isinstance(given, Iterable):
             raise UserError(
-                f"{type(photo).__name__} is no photograph: give a file's name, an RGB array, or an "
-                "iterable of these"
+                f"{type(given).__name__} is no photograph: give a file's name or bytes, an RGB array, an "
+                "image of Pillow, or an iterable of these"
             )
         passes = _checked_passes(self, passes)
-        wanted = wants(photo, boxes, passes, self.info.crop, found is not None)
+        wanted = wants(given, boxes, passes, self.info.crop, found is not None)
         return _answers(_find_all(self, wanted, passes, flip, batch, found, faces))
 
     def find(
@@ -140,17 +143,18 @@ class Model:
         detector: Detector | None,
         faces: bool = False,
     ) -> tuple[look.Photo, PhotoPoses]:
-        asked = None if boxes is None else boxes_for(photo, boxes, detector is not None)
+        given: np.ndarray | str | Path = in_pixels(photo)
+        asked = None if boxes is None else boxes_for(given, boxes, detector is not None)
         passes = _checked_passes(self, passes)
-        if isinstance(photo, np.ndarray):
-            pixels = checked_photo(photo)
+        if isinstance(given, np.ndarray):
+            pixels = checked_photo(given)
             check_on_photo(asked, pixels.shape[:2])
             seen = look.Photo(pixels, 1, pixels.shape[:2], None)
         else:
-            size = photo_size(photo)
+            size = photo_size(given)
             check_on_photo(asked, size)
             factor = look.factor_for(size, asked, passes, self.info.crop) if detector is None else 1
-            seen = look.Photo(*read_photo(photo, factor), size, Path(photo))
+            seen = look.Photo(*read_photo(given, factor), size, Path(given))
         found, sources = detected(detector, [seen], [asked])
         (poses,) = look.poses_in(
             self, [seen], found, passes, flip, batch, sources=sources, faces=faces

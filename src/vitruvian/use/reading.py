@@ -10,13 +10,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from vitruvian import geometry
-from vitruvian.data.photos import photo_size, read_photo
+from vitruvian.data.photos import decode_photo, photo_size, pixels_of, read_photo
 from vitruvian.types import UserError
 from vitruvian.use.look import Photo, factor_for
 
-Photograph = np.ndarray | str | Path
+Photograph = np.ndarray | str | Path | Image.Image | bytes  # the last: a file's, whole
 _NO_MORE = object()
 _FORM = "boxes are rows of four numbers, x, y, width, height in px"
 _SCORED = f"{_FORM}, or of five, the box's score last"
@@ -71,7 +72,7 @@ def wants(
             yield want_of(path, named, passes, crop, False, full)
             continue
         try:
-            pixels = checked_photo(np.asarray(photo))
+            pixels = checked_photo(np.asarray(in_pixels(photo)))
             asked = None if of is None else checked_boxes(of)
             check_on_photo(asked, pixels.shape[:2])
         except UserError as error:
@@ -188,7 +189,9 @@ def checked_boxes(boxes: Any, scores: bool = True) -> np.ndarray:
     return np.concatenate([geometry.boxes_of_pixels(asked[:, :4]), asked[:, 4:]], 1)
 
 
-def boxes_for(photo: Photograph, boxes: Any, else_none: bool = False) -> np.ndarray | None:
+def boxes_for(
+    photo: np.ndarray | str | Path, boxes: Any, else_none: bool = False
+) -> np.ndarray | None:
     """The `checked_boxes` of one photograph; `boxes` may be a mapping of file names.
 
     Raises:
@@ -218,6 +221,19 @@ def check_on_photo(boxes: np.ndarray | None, size: tuple[int, ...], name: str = 
         raise UserError(
             f"{name}box {number} lies outside of the photograph of {width} x {height} px: correct it"
         )
+
+
+def in_pixels(photo: Any) -> Any:
+    """Images of Pillow and files' bytes as RGB arrays; all else as it is.
+
+    Raises:
+        UserError: they are damaged or no photograph.
+    """
+    if isinstance(photo, Image.Image):
+        return pixels_of(photo, "the image")
+    if isinstance(photo, bytes | bytearray):
+        return decode_photo(bytes(photo), "the photograph")[0]
+    return photo
 
 
 def checked_photo(photo: np.ndarray) -> np.ndarray:

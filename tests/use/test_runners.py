@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +143,12 @@ def test_a_model_is_told_in_a_line() -> None:
     said = repr(load("resnet_fcn/compact"))
     assert said.startswith("Model('resnet_fcn/compact', 14 joints, crops of 160x160 px, 2,1")
     assert len(said) < 300
+
+
+def test_a_model_goes_to_another_process(model_folder: Path) -> None:
+    model = load(f"{model_folder}@predict.passes=1")
+    photo = np.random.default_rng(0).integers(0, 256, (60, 40, 3), np.uint8)
+    with ProcessPoolExecutor(1, get_context("spawn")) as other:
+        poses = other.submit(model.predict, photo).result()
+    assert np.array_equal(poses.xy, model.predict(photo).xy)
+    assert pickle.loads(pickle.dumps(model)).info.predict.passes == 1

@@ -40,11 +40,15 @@ Seen = tuple[Path, np.ndarray | None, Sighting] | tuple[Path, None, UserError]
 
 @dataclass(frozen=True)
 class Model:
-    """A model that answers; see `load`."""
+    """A model that answers; see `load`. Pickled, it is opened again from its folder."""
 
     info: ModelInfo
     runner: Runner
     folder: Path
+    device: str = "auto"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened, (self.info, self.folder, self.device)
 
     def __repr__(self) -> str:
         height, width = self.info.crop
@@ -179,7 +183,11 @@ def load(name: str | Path = "default", device: str = "auto") -> Model:
     info = read_model(folder)
     if settings:
         info = _otherwise(info, settings)
-    return Model(info, open_runner(folder, info, device), folder)
+    return _opened(info, folder, device)
+
+
+def _opened(info: ModelInfo, folder: Path, device: str) -> Model:
+    return Model(info, open_runner(folder, info, device), folder, device)
 
 
 def parted(name: str | Path) -> tuple[str, list[str]]:

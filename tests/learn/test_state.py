@@ -115,6 +115,14 @@ def test_a_failed_save_keeps_the_previous_state(
         assert read_state(tmp_path / "state").progress.step == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such permissions there")
+def test_who_may_enter_the_folder_may_read_the_file(tmp_path: Path) -> None:
+    for folder, file in ((0o750, 0o640), (0o700, 0o600)):
+        tmp_path.chmod(folder)
+        save_state(tmp_path / "state", Progress(), stepped()[0], None, None)
+        assert (tmp_path / "state").stat().st_mode & 0o777 == file
+
+
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="could not save"):
         save_state(tmp_path / "none" / "state", Progress(), stepped()[0], None, None)

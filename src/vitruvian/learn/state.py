@@ -63,6 +63,7 @@ def save_state(
         save_file(copies, beside, header)
         with beside.open("r+b") as file:  # Windows syncs only what may be written
             os.fsync(file.fileno())
+        beside.chmod(path.parent.stat().st_mode & 0o666)  # not its writer's alone: who may enter
         os.replace(beside, path)
     except (OSError, SafetensorError) as error:
         beside.unlink(missing_ok=True)

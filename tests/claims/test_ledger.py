@@ -76,7 +76,8 @@ def claim_of(id: str) -> Claim:
 
 def test_the_rows_of_table_11_are_heads_of_one_trunk() -> None:
     """As many steps each: one that learns its trunk, too, or more of it, answers another question."""
-    heads = claim_of("S4").arms(RENDERED)
+    arms = claim_of("S4").arms(RENDERED)
+    heads = [arm for arm in arms if not arm.name.startswith("whole")]
     assert {arm.name for arm in heads} == {
         "heads32-plain", "heads16-plain", "heads8-plain", "heads16-extra", "heads8-extra",
         "heads16-fusion", "heads8-fusion",
@@ -85,13 +86,31 @@ def test_the_rows_of_table_11_are_heads_of_one_trunk() -> None:
     assert {arm.fits for arm in heads} == {(("heads", 1.0),)}
     pairs = [tuple(term.arm.name[5:] for term in c.terms) for c in claim_of("S4").contrasts]
     assert pairs == [
-        ("8-plain", "16-plain"), ("16-plain", "32-plain"), ("16-extra", "16-plain"),
-        ("8-extra", "8-plain"), ("16-fusion", "16-extra"), ("8-fusion", "8-extra"),
+        ("8-plain", "16-plain"), ("16-plain", "32-plain"), ("8-extra", "8-plain"),
+        ("16-extra", "16-plain"), ("8-extra", "8-plain"), ("16-fusion", "16-extra"),
+        ("8-fusion", "8-extra"),
     ]  # fmt: skip
 
 
+def test_extra_supervision_is_asked_of_whole_nets() -> None:
+    """Where the trunk stands still, a further loss can only bind the map that is scored."""
+    asked = [c for c in claim_of("S4").contrasts if "extra supervision above plain" in c.words]
+    assert [contrast.decides for contrast in asked] == [True, False, False]
+    plain, extra = sorted(
+        (term.arm for term in asked[0].terms), key=lambda arm: arm.name == "whole8-extra"
+    )
+    assert plain.parent is extra.parent is None
+    assert plain.fits == extra.fits
+    assert set(plain.settings) ^ set(extra.settings) == {
+        "config.supervision=plain", "config.supervision=extra",
+    }  # fmt: skip
+
+
 def test_all_of_what_s2_says_decides() -> None:
-    assert all(contrast.decides for contrast in claim_of("S2").contrasts)
+    *said, beside = claim_of("S2").contrasts
+    assert all(contrast.decides for contrast in said)
+    assert not beside.decides
+    assert "plain FCN-8s" in beside.words
     assert any("turned by any angle" in contrast.words for contrast in claim_of("S2").at(RENDERED))
 
 

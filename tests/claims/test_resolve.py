@@ -19,6 +19,7 @@ AT_ONCE = {
     "at-once",
     "at-once-as-long",
     "stacks2-scales3-regression",
+    "whole8-extra",
 }  # which begin with a later stage
 
 

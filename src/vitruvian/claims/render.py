@@ -48,8 +48,8 @@ def page(claims: Sequence[Claim], store: Store) -> str:
 
 def _reading() -> str:
     tiers = "; ".join(
-        f"*{tier.name}*: {_data(tier)}, crops of 96 px, {tier.steps} steps of {BATCH} persons for a whole "
-        f"training, at least {tier.seeds} seeds{_settings(tier)}"
+        f"*{tier.name}*: {_data(tier)}, crops of 96 px, {tier.steps} steps of {BATCH} persons for a "
+        f"whole training, at least {tier.seeds} seeds{_settings(tier)}"
         for tier in TIERS
     )
     held = "; ".join(
@@ -59,20 +59,24 @@ def _reading() -> str:
     return (
         "Effects are differences that a claim says are above zero, in points of 100 where no unit is "
         "given; a chain of better and worse is one contrast for each neighbouring pair. A claim is "
-        "*reproduced* where the 95 % interval of every deciding contrast lies above zero, "
-        "*contradicted* where one lies below, else *undecided at this scale*; with fewer seeds than the "
-        "tier asks for it can only be said that *these weights differ*. The row shows the contrast that "
-        "decides. Arms are computed in what is fast on the machine at hand, bfloat16 (bf16) or single "
-        "precision (fp32); a line whose arms differ in that says so. PCK is at 0.2 torso "
-        "lengths where nothing else is said (B5: 0.2 of neck to head top, the "
-        "length of MPII's skeleton), each located joint of the held-out persons counts the same, boxes "
-        "are of the labelled joints, no flip test. Beside each arm stands what its nets score, seed by "
-        "seed, and those of its stages that were asked.\n\n"
-        f"Tiers: {tiers}.\n\n"
-        f"Intervals are over seeds and photographs: {RESAMPLES} resamples of both (a two-level bootstrap, "
-        "paired over arms, widened for the small number of seeds as Student's interval is). How often such "
-        "intervals hold the truth in simulation, where the seeds make the effect as uncertain as the "
-        f"photographs do, three and ten times as uncertain: {held}."
+        "*reproduced* where the 95 % interval of every deciding contrast lies above zero, *contradicted* "
+        "where one lies below, else *undecided at this scale*; with fewer seeds than the tier asks for "
+        "it can only be said that *these weights differ*. The row shows the contrast that decides. Arms "
+        "are computed in what is fast on the machine at hand, bfloat16 (bf16) or single precision "
+        "(fp32); a line with both says so, and is undecided where the arms of one seed differ in it. PCK "
+        "is at 0.2 torso lengths where nothing else is said (B5: 0.2 of neck to head top, the length of "
+        "MPII's skeleton): an error of just that is right, each located joint of the held-out persons "
+        "counts the same, left and right are the person's, boxes are of the labelled joints, no flip "
+        "test, joints are read from maps as the system does. n is how many persons the interval "
+        "resamples, the larger number where a contrast has two sets. Beside each arm stands what its "
+        "nets score, seed by seed, and those of its stages that were asked. How the compact recipes "
+        "depart from the papers (thin backbones without ImageNet's weights, losses, averaged weights) "
+        "stands in the head of each system's file and in `vitruvian systems NAME`. S4, S5, S8, D5, D7 "
+        f"and B4 to B6 are made on figures only.\n\nTiers: {tiers}.\n\nIntervals are over seeds and "
+        f"photographs: {RESAMPLES} resamples of both (a two-level bootstrap, paired over arms, widened "
+        "for the small number of seeds as Student's interval is). How often such intervals hold the "
+        "truth in simulation, where the seeds make the effect as uncertain as the photographs do, three "
+        f"and ten times as uncertain: {held}."
     )
 
 

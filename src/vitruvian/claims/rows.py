@@ -169,34 +169,38 @@ def contrasted(contrast: Contrast, tier: Tier, store: Store) -> Found:
     if math.isnan(found.value) or math.isnan(found.low):
         return Found(contrast.words, "not measured", unit=contrast.unit, decides=contrast.decides)
     points = [100 * value for value in (found.value, found.low, found.high)]
+    computed = [_arithmetic(contrast, tier, seed, store) for seed in seeds]
+    alike = all(len(each) == 1 for each in computed)
     return Found(
         contrast.words,
-        judged(points[1], points[2], len(seeds), tier.seeds),
+        judged(points[1], points[2], len(seeds), tier.seeds, alike),
         points[0],
         (points[1], points[2]),
         len(seeds),
         found.n,
         contrast.unit,
         contrast.decides,
-        _arithmetic(contrast, tier, seeds, store),
+        tuple(sorted(set().union(*computed))),
     )
 
 
-def judged(low: float, high: float, seeds: int, least: int) -> State:
-    """What an interval says. Fewer seeds than the tier asks for speak of their own weights only."""
+def judged(low: float, high: float, seeds: int, least: int, alike: bool = True) -> State:
+    """What an interval says.
+
+    Fewer seeds than the tier asks for speak of their own weights only; arms that were not computed `alike`
+    may differ by that.
+    """
     decided = low > 0 or high < 0
     if seeds < least:
         return "these weights differ" if decided else "incomplete"
-    if not decided:
+    if not decided or not alike:
         return "undecided at this scale"
     return "reproduced" if low > 0 else "contradicted"
 
 
-def _arithmetic(
-    contrast: Contrast, tier: Tier, seeds: Sequence[int], store: Store
-) -> tuple[str, ...]:
-    raws = (_raw(store, Training(tier, t.arm, s)) for t in contrast.terms for s in seeds)
-    return tuple(sorted({raw.arithmetic for raw in raws}))
+def _arithmetic(contrast: Contrast, tier: Tier, seed: int, store: Store) -> set[str]:
+    """Of the arms of a seed, which are held against each other."""
+    return {_raw(store, Training(tier, t.arm, seed)).arithmetic for t in contrast.terms}
 
 
 def _complete(contrast: Contrast, tier: Tier, seed: int, store: Store) -> bool:

@@ -73,8 +73,8 @@ CLAIMS: tuple[Claim, ...] = (
         f"{PAPER}, section 3.3",
         (
             more(
-                "what 3 scales add to 1 on hidden joints between visible ones, above what they add on all "
-                "others",
+                "what 3 scales add to 1 on hidden joints between visible ones, above what they add on "
+                "all others",
                 ((TWO, HIDDEN), (ONE_SCALE, HIDDEN)),
                 ((TWO, OTHERS), (ONE_SCALE, OTHERS)),
             ),
@@ -86,12 +86,13 @@ CLAIMS: tuple[Claim, ...] = (
             ),
         ),
         note="Four shapes are pasted on each person, the same ones for every model. The others are "
-        f"visible, or hidden and not between visible ones. {_MEANS}",
+        "visible, or hidden and not between visible ones. The paper has figures of hidden joints alone, "
+        f"with its regression net; that line stands beside, here of two stacks without one. {_MEANS}",
     ),
     Claim(
         "K4",
         "The regression net reduces exchanges of left and right",
-        f"{PAPER}, section 2.2",
+        f"{PAPER}, section 2",
         (
             above(
                 "joints of pairs found on the mirrored joint, without a regression net above with",

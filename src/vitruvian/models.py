@@ -260,12 +260,19 @@ def find_model(name: str | Path) -> Path:
         cure = f"give its folder, {folder}" if held else "give one, or a bundled model's name"
         raise UserError(f"{name} is a file, and a model is a folder with {CONFIG}: {cure}")
     if path.exists():
-        raise UserError(f"{name} is no model folder: it has no {CONFIG}, nor has {path / 'model'}")
+        raise UserError(f"{name} is no model folder: it has no {CONFIG}, {_below(path)}")
     if hub.is_hub_id(str(name)) and not _meant_here(str(name), models):
         return hub.fetch(str(name), FILES)
     near = difflib.get_close_matches(str(name), models, 1, 0)
     nearest = f"; nearest: {near[0]!r}" if near else "; none comes with this installation"
     raise UserError(f"no model {name!r}: give a model folder or a bundled model's name{nearest}")
+
+
+def _below(path: Path) -> str:
+    """What to give instead of a folder that holds models, as a project does, and is none."""
+    below = (part for inside in sorted(path.iterdir()) for part in (inside, inside / "model"))
+    found = next((str(part) for part in below if (part / CONFIG).is_file()), None)
+    return f"nor has {path / 'model'}: give " + (found or "the --out of a training or an export")
 
 
 def _meant_here(name: str, models: Iterable[str]) -> bool:

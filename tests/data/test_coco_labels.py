@@ -59,6 +59,7 @@ def test_bad_annotations(tmp_path, key, value, words):
     ("content", "words"),
     [
         ([], "is a list, as predictions are"),
+        ([{"id": 1, "annotations": []}], 'is Label Studio.s own JSON: .*"COCO with keypoints"'),
         ({}, "has no list 'images'"),
         (5, "has no list 'images'"),
         (values(annotations={}), "has no list 'annotations'"),

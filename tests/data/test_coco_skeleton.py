@@ -5,8 +5,8 @@ import pytest
 
 from birds import NAMES, person, values, write
 from vitruvian.data.coco import read_coco
-from vitruvian.data.coco_skeleton import flip_pairs
-from vitruvian.skeleton import LSP
+from vitruvian.data.coco_skeleton import flip_pairs, lonely_sides
+from vitruvian.skeleton import LSP, SKELETONS, Skeleton
 from vitruvian.types import State, UserError
 
 
@@ -60,6 +60,17 @@ def test_joints_without_sides(tmp_path):
 )
 def test_flip_pairs_by_name(names, pairs):
     assert flip_pairs(names) == tuple(pairs)
+
+
+def test_a_misspelt_side_is_said() -> None:
+    names = ("left_tip", "rigth_tip", "base", "tail_L", "ear_l", "ear_r")
+    skeleton = Skeleton("own", names, flip_pairs(list(names)))
+    assert lonely_sides(skeleton) == [
+        "left_tip has no right_tip; nearest: rigth_tip",
+        "tail_L has no tail_R",
+    ]
+    for known in SKELETONS.values():
+        assert lonely_sides(known) == []
 
 
 def test_skeleton_file_wins(tmp_path):

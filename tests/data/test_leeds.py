@@ -345,6 +345,15 @@ def test_open_data(tmp_path, monkeypatch):
         open_data("lspet")
     with pytest.raises(UserError, match="no data set 'lspe'; nearest: 'lspet'"):
         open_data("lspe=x")
+    with pytest.raises(
+        UserError, match=r"no data set .mine.: write NAME=FOLDER, NAME one of .*lspet"
+    ):
+        open_data("mine")
+    with pytest.raises(UserError, match=r"lacks the name of its layout: write coco="):
+        open_data(str(tmp_path))
+    (tmp_path / "data.yaml").write_text("")
+    with pytest.raises(UserError, match=r"lacks the name of its layout: write yolo="):
+        open_data(str(tmp_path))
 
 
 @pytest.mark.parametrize("argument", ["buffy", "buffy=x"])

@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 
+from vitruvian.draw import write_image
 from vitruvian.learn import ship, sources
 from vitruvian.learn.exporting import Request, export
 from vitruvian.learn.run import Options, run
@@ -130,3 +131,19 @@ def test_of_one_file_parity_alone_is_measured(
 def test_8_bits_are_not_made_of_8_bits(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="in 8 bits already"):
         export(Request(str(folder / "int8"), tmp_path / "x", data="coco=none", int8=True))
+
+
+def test_the_page_says_how_one_file_is_used(tmp_path: Path, monkeypatch) -> None:
+    """Its code alone answers what `predict` does: a box that leaves the photograph, wide or tall."""
+    page = Path(__file__).parents[2] / "docs" / "export.md"
+    code = page.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    assert "x, y, w, h = 20, 30, 90, 70" in code
+    export(Request("default", tmp_path / "pose.onnx"))
+    photo = np.random.default_rng(3).integers(0, 256, (110, 90, 3), np.uint8)
+    write_image(tmp_path / "photo.png", photo)
+    monkeypatch.chdir(tmp_path)
+    for box in ((20, 30, 90, 70), (5, 8, 31, 77)):
+        found: dict[str, np.ndarray] = {}
+        exec(code.replace("20, 30, 90, 70", ", ".join(map(str, box))), found)
+        expected = load("default").predict(photo, [box])
+        assert np.abs(found["xy_image"] - expected.xy[0]).max() < 1e-3

@@ -188,6 +188,22 @@ def test_a_folder_in_use_and_no_photographs(images: Path, tmp_path: Path) -> Non
             init(Request(tmp_path / "p", given, joints=JOINTS))
     made = init(Request(tmp_path / "p", images, joints="left_tip,rigth_tip"))
     assert made.lines[1].startswith("in a mirror no joints change places")
+    assert made.lines[2].startswith("warning: left_tip has no right_tip; nearest: rigth_tip")
+
+
+@pytest.mark.parametrize(("splits", "said"), [("train", " --hold-out 2 "), ("train tune", "")])
+def test_what_is_held_out_where_labels_leave_none_to_tune_on(
+    images: Path, tmp_path: Path, splits: str, said: str
+) -> None:
+    labels = tmp_path / "ex" / "labels.json"
+    values = json.loads(labels.read_text())
+    for number, image in enumerate(values["images"]):
+        image["split"] = splits.split()[-1] if number == 0 else "train"
+    labels.write_text(json.dumps(values))
+    init(Request(tmp_path / "p", images, labels, reference="shoulder-elbow"))
+    page = (tmp_path / "p" / "README.md").read_text()
+    assert ("--hold-out" in page) == bool(said)
+    assert said in page
 
 
 def test_without_links_the_photographs_are_copied(

@@ -32,7 +32,8 @@ def evaluate(
         typer.Option(help="A name of `vitruvian protocols`; without, of a model: the data set's."),
     ] = None,
     subset: Annotated[
-        str | None, typer.Option(help="Rows of the data set; without: those of published figures.")
+        str | None,
+        typer.Option(help="Rows to score; without: those of published figures, of own data all."),
     ] = None,
     skeleton: Annotated[
         str | None, typer.Option(help="Joints of the predictions, where the file does not say.")

@@ -17,7 +17,8 @@ TERMINATED = 143  # and of what SIGTERM ended
 
 ProtocolName = Annotated[str | None, typer.Option(help="A name of `vitruvian protocols`.")]
 Subset = Annotated[
-    str | None, typer.Option(help="Rows of the data set; without: those of published figures.")
+    str | None,
+    typer.Option(help="Rows to score; without: those of published figures, of own data all."),
 ]
 Published = Annotated[
     str | None, typer.Option(help="The papers' rows beside them: lsp-pc, lsp-oc, mpii-val ...")

@@ -14,14 +14,13 @@ def protocols(
     import json
 
     from vitruvian.measure.protocol_table import PROTOCOLS
-    from vitruvian.measure.published import published
+    from vitruvian.measure.published import published, row_sets
 
     if as_json:
         typer.echo(json.dumps([protocol.to_dict() for protocol in PROTOCOLS.values()], indent=2))
         return
     for protocol in PROTOCOLS.values():
         typer.echo(protocol.describe())
-    tables = published()
-    keys = sorted({table.key for table in tables})
-    rows = sum(len(table.rows) for table in tables)
-    typer.echo(f"\npublished rows for `compare --published`: {rows}, under {', '.join(keys)}")
+    rows = sum(len(table.rows) for table in published())
+    keys = ", ".join(sorted(row_sets()))
+    typer.echo(f"\npublished rows for `compare --published`: {rows}, under {keys}")

@@ -52,10 +52,7 @@ def open_data(argument: str, convention: Convention | None = None) -> People:
     if name in _NOT_READ:
         raise UserError(f"data set {name!r} is not read: {_NOT_READ[name]}")
     if name not in DATASETS:
-        near = difflib.get_close_matches(name, DATASETS, 1, 0)
-        raise UserError(
-            f"no data set {name!r}; nearest: {near[0]!r}; write --data {near[0]}=FOLDER"
-        )
+        raise UserError(_unknown(argument, name))
     if not equals:
         root = os.environ.get("VITRUVIAN_DATA")
         if not root:
@@ -66,3 +63,19 @@ def open_data(argument: str, convention: Convention | None = None) -> People:
         return in_convention(_OF_BOTH[name](path, convention), convention)
     people = DATASETS[name](path)
     return in_convention(people, convention) if convention else people
+
+
+def _unknown(argument: str, name: str) -> str:
+    """What a data set's argument lacks: the name before a folder, or a name that there is."""
+    path = Path(argument).expanduser()
+    if path.exists():
+        kind = "yolo" if any(path.glob("data.y*ml")) else "coco"
+        return f"{argument} lacks the name of its layout: write {kind}={argument}, or another of {_names()}"
+    near = difflib.get_close_matches(name, DATASETS, 1)
+    if near:
+        return f"no data set {name!r}; nearest: {near[0]!r}; write {near[0]}=FOLDER"
+    return f"no data set {name!r}: write NAME=FOLDER, NAME one of {_names()}"
+
+
+def _names() -> str:
+    return ", ".join(DATASETS)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitruvian import geometry
+from vitruvian.data.coco_skeleton import lonely_sides
 from vitruvian.data.convention import deciding_joints, observer_centric
 from vitruvian.data.people import People
 from vitruvian.types import State, UserError
@@ -72,6 +73,7 @@ class CheckReport:
     convention: str  # as declared: PC, OC, or "" where joints have no sides
     looks: str  # what the labels look like: "PC", "OC", "exchanged", or "" where they do not tell
     undefined: tuple[str, ...]  # joints that the data set does not define
+    lonely: tuple[str, ...]  # joints of a side without one of the other, in words
 
     @property
     def ok(self) -> bool:
@@ -105,6 +107,9 @@ class CheckReport:
         lines.append(f"convention: {_MEANING[self.convention]}")
         if doubt := _DOUBTS.get((self.convention, self.looks)):
             lines.append(f"warning: {doubt}")
+        lines += [
+            f"warning: {words}, so they do not change places in a mirror" for words in self.lonely
+        ]
         if self.undefined:
             lines.append(f"joints not defined: {', '.join(self.undefined)}")
         width = max(len(name) for name in self.joint_names)
@@ -179,6 +184,7 @@ def check(people: People, decode: bool = True, limit: int | None = None) -> Chec
             for name, count in zip(people.skeleton.joint_names, states, strict=True)
             if count[State.UNDEFINED] == len(people) > 0
         ),
+        lonely=tuple(lonely_sides(people.skeleton)),
     )
 
 

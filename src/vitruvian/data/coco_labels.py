@@ -27,6 +27,10 @@ from vitruvian.types import UserError
 
 _WRITTEN = tuple(dict.fromkeys(SUBSETS.values()))  # what a split is advised to be
 _FULL = "train_full"  # a data set's authors' `train` and `tune`, see `people.whole_training`
+_EXPORT = (
+    'export the labels as COCO keypoints (CVAT: "COCO Keypoints 1.0", Label Studio: "COCO with '
+    'keypoints")'
+)
 _FAR = 1e30  # px; nothing is, and float32 ends soon after
 
 
@@ -88,8 +92,10 @@ def _load(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): check the file") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no JSON ({error}): export or copy it again") from None
+        raise UserError(f"{path} is no JSON ({error}): {_EXPORT}, or copy it again") from None
     if isinstance(values, list):
+        if values and isinstance(values[0], dict) and "annotations" in values[0]:
+            raise UserError(f"{path} is Label Studio's own JSON: {_EXPORT}")
         raise UserError(f"{path} is a list, as predictions are: give the file of the labels")
     for key in ("images", "annotations", "categories"):
         if not isinstance(values, dict) or not isinstance(values.get(key), list):

@@ -113,15 +113,32 @@ def flip_pairs(names: list[str]) -> tuple[Pair, ...]:
     pairs: dict[str, str] = {}  # right -> left
     for left, right in _SIDES:
         for name in names:
-            begin, end = name[len(right) :], name[: -len(right)]
-            other = ""
-            if name.startswith(right) and begin[:1] in _MARKS:
-                other = left + begin
-            elif name.endswith(right) and end[-1:] in _MARKS:
-                other = end + left
+            other = _mirrored(name, right, left)
             if other in names and not {name, other} & {*pairs, *pairs.values()}:
                 pairs[name] = other
     return tuple(pairs.items())
+
+
+def _mirrored(name: str, side: str, other: str) -> str:
+    """A joint's name with the other side in the place of this one; "" where it does not have it."""
+    begin, end = name[len(side) :], name[: -len(side)]
+    if name.startswith(side) and begin[:1] in _MARKS:
+        return other + begin
+    return end + other if name.endswith(side) and end[-1:] in _MARKS else ""
+
+
+def lonely_sides(skeleton: Skeleton) -> list[str]:
+    """In words each joint of a side whose other side there is not, as a misspelt name makes it."""
+    paired = {name for pair in skeleton.flip_pairs for name in pair}
+    alone = [name for name in skeleton.joint_names if name not in paired]
+    said = []
+    for name in alone:
+        sides = (pair for left, right in _SIDES for pair in ((left, right), (right, left)))
+        others = [other for side in sides if (other := _mirrored(name, *side))]
+        if others and not set(others) & set(skeleton.joint_names):
+            near = difflib.get_close_matches(others[0], [each for each in alone if each != name], 1)
+            said.append(f"{name} has no {others[0]}{f'; nearest: {near[0]}' if near else ''}")
+    return said
 
 
 def _names(category: dict[str, Any], path: Path) -> list[str]:

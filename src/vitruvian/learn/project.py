@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -19,11 +20,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from vitruvian.data.check import check
 from vitruvian.data.coco import read_coco
-from vitruvian.data.coco_skeleton import FILE, flip_pairs
+from vitruvian.data.coco_skeleton import FILE, flip_pairs, lonely_sides
+from vitruvian.data.people import People
 from vitruvian.data.photos import photo_size
 from vitruvian.learn.machine import Machine, sized, this_machine
 from vitruvian.learn.project_page import next_commands
@@ -31,7 +34,7 @@ from vitruvian.learn.recipes import find_recipe
 from vitruvian.recipe import Recipe
 from vitruvian.skeleton import Pair, Skeleton, find_skeleton
 from vitruvian.types import UserError
-from vitruvian.use.files import list_photos
+from vitruvian.use.files import list_photos, write_text
 
 LABELS, RECIPE = "labels.json", "recipe.yaml"
 LOOKED_AT = 50  # labelled persons whose photographs are opened before anybody waits for them
@@ -90,18 +93,23 @@ def init(request: Request, ask: Ask | None = None) -> Made:
     recipe = sized(find_recipe(request.recipe), machine, len(photos), folder.resolve().name)
     recipe = recipe.model_copy(update={"skeleton": skeleton.name})
     labels = _template(skeleton, photos, request.images) if request.labels is None else None
-    page = next_commands(folder, skeleton, recipe, machine, labelled=labels is None)
     stood = folder.exists()
     try:
-        _write(request, skeleton, recipe, page, labels)
+        _write(request, skeleton, recipe, labels)
+        held_out = 0
         if request.labels is not None:
-            said += _read(folder, request)
+            people = _read(folder, request)
+            said += _absent(people, request)
+            held_out = _to_tune_on(people)
+        page = next_commands(folder, skeleton, recipe, machine, labels is None, held_out)
+        write_text(folder / "README.md", page)
     except BaseException:  # Ctrl-C too: the same command must find the place free
         _empty(folder, stood)
         raise
     lines = (
         f"{folder}: {_count(len(photos), 'photograph')}, {_count(len(skeleton), 'joint')}",
         f"in a mirror {_mirrored(skeleton)}: see {FILE}",
+        *(f"warning: {words}; correct the name" for words in lonely_sides(skeleton)),
         *said,
         f"recipe for {machine.words()}",
         f"what to type next stands in {folder / 'README.md'}",
@@ -110,9 +118,9 @@ def init(request: Request, ask: Ask | None = None) -> Made:
 
 
 def _write(
-    request: Request, skeleton: Skeleton, recipe: Recipe, page: str, labels: dict[str, Any] | None
+    request: Request, skeleton: Skeleton, recipe: Recipe, labels: dict[str, Any] | None
 ) -> None:
-    """The project's files; `labels` where the request has none."""
+    """The project's files but its page; `labels` where the request has none."""
     folder = request.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +128,6 @@ def _write(
             yaml.safe_dump(skeleton.to_dict(), sort_keys=False), encoding="utf-8"
         )
         (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
-        (folder / "README.md").write_text(page, encoding="utf-8")
         if request.labels is not None:
             shutil.copyfile(request.labels, folder / LABELS)
         else:
@@ -142,13 +149,18 @@ def _empty(folder: Path, stood: bool) -> None:
             folder.rmdir()
 
 
-def _read(folder: Path, request: Request) -> list[str]:
-    """Reads the labels as a training would; what to say of photographs that are not there."""
+def _read(folder: Path, request: Request) -> People:
+    """The labels as a training reads them."""
     try:
-        found = check(read_coco(folder / LABELS), limit=LOOKED_AT)
+        return read_coco(folder / LABELS)
     except UserError as error:
         told = str(error).replace(str(folder / LABELS), str(request.labels))
         raise UserError(told.replace(str(folder / FILE), "the project's skeleton")) from None
+
+
+def _absent(people: People, request: Request) -> list[str]:
+    """What to say of photographs that are not there."""
+    found = check(people, limit=LOOKED_AT)
     missing, of = len(found.missing), f"that {request.labels} names"
     if not missing:
         return []
@@ -156,6 +168,13 @@ def _read(folder: Path, request: Request) -> list[str]:
     if missing == min(found.photographs, found.opened):
         raise UserError(f"the photographs {of} are {first}: give their folder as --images")
     return [f"warning: {missing} of {found.opened} persons looked at, {of}, are {first}"]
+
+
+def _to_tune_on(people: People) -> int:
+    """A tenth of the photographs to learn from, where the labels' own subsets leave none to tune on."""
+    if len(people.subsets.get("tune", ())) or "train" not in people.subsets:
+        return 0
+    return math.ceil(0.1 * len(np.unique(people.images[people.subsets["train"]])))
 
 
 def _count(number: int, what: str) -> str:

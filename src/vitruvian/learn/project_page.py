@@ -12,17 +12,24 @@ from vitruvian.skeleton import Skeleton
 
 
 def next_commands(
-    folder: Path, skeleton: Skeleton, recipe: Recipe, machine: Machine, labelled: bool
+    folder: Path,
+    skeleton: Skeleton,
+    recipe: Recipe,
+    machine: Machine,
+    labelled: bool,
+    hold_out: int = 0,
 ) -> str:
     """Markdown with a command a step; each is run where `vitruvian init` was.
 
     Args:
         folder: as it was given.
         labelled: labels are there already.
+        hold_out: photographs to take out of a training whose labels leave none to tune on.
     """
     here = shlex.quote(folder.as_posix())
     data = f"coco={here}"
     start = f" --from {likely}" if (likely := _bundled_like(recipe)) else ""
+    start += f" --hold-out {hold_out}" if hold_out else ""
     parts = [
         f"# {recipe.name}",
         f"{len(skeleton)} joints: {', '.join(skeleton.joint_names)}. `skeleton.yaml` says which change "
@@ -39,6 +46,11 @@ def next_commands(
         _block(f"vitruvian train {here}/recipe.yaml --data {data}{start} --out {here}/run"),
         _training(recipe, machine),
     ]
+    if hold_out:
+        parts.append(
+            f"The labels have subsets, none of them to tune on: `--hold-out {hold_out}` takes so many "
+            "photographs of `train` for that, by which the best weights and thresholds are chosen."
+        )
     if likely:
         parts.append(
             f"`--from {likely}` starts from that bundled model's layers. It learnt from data for research "

@@ -281,8 +281,13 @@ def _opening(session: Session, people: People, sources: Sequence[Source]) -> lis
         lines.append(f"nobody has a label of {', '.join(lacking)}: these joints will not be learnt")
     if recipe.precision == "bf16" and not session.bf16:
         lines.append(f"{where.device} is not faster in bfloat16, so it computes in fp32")
-    if session.evaluate is None and any(fit.schedule.law == "plateau" for fit in recipe.fits):
-        lines.append(f"{people.name} has nobody to tune on, so the rate will not drop on a plateau")
+    if session.evaluate is None:
+        plateau = any(fit.schedule.law == "plateau" for fit in recipe.fits)
+        lost = " and the rate will not drop on a plateau" if plateau else ""
+        lines.append(
+            f"{people.name} has nobody to tune on, so nothing is scored on the way{lost}: --hold-out N "
+            "takes N photographs"
+        )
     return lines
 
 

@@ -343,8 +343,15 @@ def test_the_command_has_every_option_and_no_path():
 def test_markdown_goes_where_it_is_asked_for(people, truth, tmp_path):
     drawn.write_poses(tmp_path / "p.npz", people.joints)
     asked = tmp_path / "docs" / "results" / "p.md"
-    report(tmp_path, tmp_path / "p.npz", truth=truth, markdown=asked, worst=0)
-    assert asked.is_file()
+    report(
+        tmp_path,
+        f"one, two={tmp_path / 'p.npz'}",
+        "three=" + str(tmp_path / "p.npz"),
+        truth=truth,
+        markdown=asked,
+        worst=0,
+    )
+    assert asked.read_text().startswith("# one, two; three\n")
     assert asked.with_suffix(".json").is_file()
     assert not (tmp_path / "page" / "report.md").exists()
 

@@ -88,7 +88,8 @@ def make_report(request: Request, command: str, files: Files) -> Report:
 
 
 def _title(comparison: Comparison) -> str:
-    return ", ".join(entry.label for entry in comparison.entries)
+    labels = [entry.label for entry in comparison.entries]
+    return ("; " if any("," in label for label in labels) else ", ").join(labels)
 
 
 def markdown(report: Report) -> str:

@@ -279,8 +279,11 @@ def test_folders_and_runs(shipped: Path, tmp_path: Path) -> None:
 def test_names_that_are_none(shipped: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nearest: 'resnet_fcn/compact'"):
         find_model("resnet_fcn/compct")
-    with pytest.raises(UserError, match="is no model folder"):
+    with pytest.raises(UserError, match=r"is no model folder: .*: give the --out of a training"):
         find_model(tmp_path)
+    write_model(tmp_path / "own" / "run" / "model", info("mine"), TENSORS, None, "")
+    with pytest.raises(UserError, match=r"is no model folder: .*: give .*own/run/model$"):
+        find_model(tmp_path / "own")
 
 
 def test_a_file_is_no_model(shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -270,8 +270,10 @@ def find_model(name: str | Path) -> Path:
 
 def _below(path: Path) -> str:
     """What to give instead of a folder that holds models, as a project does, and is none."""
-    below = (part for inside in sorted(path.iterdir()) for part in (inside, inside / "model"))
-    found = next((str(part) for part in below if (part / CONFIG).is_file()), None)
+    found = None
+    with contextlib.suppress(OSError):  # some folders are closed
+        below = (part for inside in sorted(path.iterdir()) for part in (inside, inside / "model"))
+        found = next((str(part) for part in below if (part / CONFIG).is_file()), None)
     return f"nor has {path / 'model'}: give " + (found or "the --out of a training or an export")
 
 

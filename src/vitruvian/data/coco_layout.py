@@ -89,7 +89,7 @@ def annotation_files(path: Path) -> list[Path]:
     if not path.is_dir():
         raise UserError(f"{path} does not exist: give a COCO keypoint JSON or its folder")
     for folder in (path, path / "annotations"):
-        found = _json_files(folder)
+        found = sorted(file for file in folder.glob("*.json") if not file.name.startswith("."))
         found = [file for file in found if file.name.startswith("person_keypoints_")] or found
         named = {subset_name(file) for file in found}
         if len(found) == 1 or (found and None not in named and len(named) == len(found)):
@@ -100,21 +100,13 @@ def annotation_files(path: Path) -> list[Path]:
                 f"{folder} has {len(found)} JSON files: {names}; give one of them, or keep one a "
                 "subset and call it train.json, tune.json, val.json or test.json"
             )
-    if found := [file for folder in sorted(path.iterdir()) for file in _apart(folder)]:
+    apart = (folder / _APART for folder in sorted(path.iterdir()) if subset_meant(folder.name))
+    if found := [file for file in apart if file.is_file()]:
         if len({subset_name(file) for file in found}) == len(found):
             return found
         names = ", ".join(str(file.relative_to(path)) for file in found)
         raise UserError(f"{path} has two folders of one subset: {names}; keep one of them")
     raise UserError(f"{path} has no JSON file, nor has its folder annotations: give the file")
-
-
-def _json_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*.json") if not file.name.startswith("."))
-
-
-def _apart(folder: Path) -> list[Path]:
-    """The JSON of a subset's own folder, if this is one."""
-    return [file for file in _json_files(folder) if lies_apart(file)]
 
 
 def subset_name(path: Path) -> str | None:

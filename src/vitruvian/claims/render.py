@@ -11,6 +11,7 @@ from vitruvian.claims.ledger import arms
 from vitruvian.claims.model import (
     BATCH,
     COARSE,
+    RENDERED,
     TIERS,
     Claim,
     Figure,
@@ -37,7 +38,7 @@ def page(claims: Sequence[Claim], store: Store) -> str:
     parts = [
         f"# The papers' claims\n\nMade by `{COMMAND}` from the files of `src/vitruvian/claims/raw`. "
         "Do not edit.",
-        _reading(),
+        _reading(claims),
         _standing([row for each in rows.values() for row in each]),
         _summary([row for each in rows.values() for row in each]),
         _cost(claims, store),
@@ -46,7 +47,8 @@ def page(claims: Sequence[Claim], store: Store) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _reading() -> str:
+def _reading(claims: Sequence[Claim]) -> str:
+    drawn = [claim.id for claim in claims if claim.contrasts and claim.tiers == (RENDERED,)]
     tiers = "; ".join(
         f"*{tier.name}*: {_data(tier)}, crops of 96 px, {tier.steps} steps of {BATCH} persons for a "
         f"whole training, at least {tier.seeds} seeds{_settings(tier)}"
@@ -71,8 +73,8 @@ def _reading() -> str:
         "resamples, the larger number where a contrast has two sets. Beside each arm stands what its "
         "nets score, seed by seed, and those of its stages that were asked. How the compact recipes "
         "depart from the papers (thin backbones without ImageNet's weights, losses, averaged weights) "
-        "stands in the head of each system's file and in `vitruvian systems NAME`. S4, S5, S8, D5, D7 "
-        f"and B4 to B6 are made on figures only.\n\nTiers: {tiers}.\n\nIntervals are over seeds and "
+        "stands in the head of each system's file and in `vitruvian systems NAME`. Made on figures only: "
+        f"{', '.join(drawn) or 'none'}.\n\nTiers: {tiers}.\n\nIntervals are over seeds and "
         f"photographs: {RESAMPLES} resamples of both (a two-level bootstrap, paired over arms, widened "
         "for the small number of seeds as Student's interval is). How often such intervals hold the "
         "truth in simulation, where the seeds make the effect as uncertain as the photographs do, three "
